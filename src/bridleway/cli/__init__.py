@@ -1,0 +1,1 @@
+"""The command line: arguments to calls, results to tables or JSON, errors to exit codes."""

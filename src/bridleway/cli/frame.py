@@ -1,0 +1,154 @@
+"""What every command shares: errors to exit codes, JSON or text, passwords, the workspace.
+
+Imports only the standard library and Typer at start, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from bridleway.errors import BridlewayError, Fault, UsageError
+
+if TYPE_CHECKING:
+    from bridleway.node.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PASSWORD_VARIABLE = "BRIDLEWAY_PASSWORD"  # noqa: S105 (the variable's name)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON with a stable shape.")]
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace", "-w", envvar="BRIDLEWAY_WORKSPACE", help="The workspace's folder.",
+        show_default="this folder",
+    ),
+]  # fmt: skip
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        help=f"File with the person's password; else ${PASSWORD_VARIABLE}, else you are asked.",
+    ),
+]
+
+
+def fail(error: BridlewayError, as_json: bool) -> NoReturn:
+    """Print an error as one sentence, place and remedy, and end with its exit code."""
+    if as_json:
+        print(json.dumps(error.to_json(), ensure_ascii=False))
+    else:
+        place = f" ({error.where})" if error.where else ""
+        print(f"{error.kind}: {error.sentence}{place}", file=sys.stderr)
+        if error.remedy:
+            print(f"  {error.remedy}", file=sys.stderr)
+    raise typer.Exit(error.exit_code)
+
+
+def guarded(function: F) -> F:
+    """Wrap a command: no traceback reaches a user, and every error has its exit code."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        as_json = bool(kwargs.get("as_json"))
+        try:
+            return function(*args, **kwargs)
+        except BridlewayError as error:
+            fail(error, as_json)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except (typer.Exit, typer.Abort, KeyboardInterrupt):
+            raise
+        except PermissionError as error:
+            fail(Fault("A file or folder may not be read or written.", "Check its permissions.",
+                       where=Path(str(error.filename or "")).name), as_json)  # fmt: skip
+        except Exception as error:  # nothing about the data may be shown, so nothing is
+            if os.environ.get("BRIDLEWAY_DEBUG") == "1":
+                raise
+            fail(
+                Fault(
+                    f"Something of ours failed ({type(error).__name__}).",
+                    "Set BRIDLEWAY_DEBUG=1 to see where, on data that is not sensitive, and report it.",
+                ),
+                as_json,
+            )
+
+    return wrapped  # type: ignore[return-value]
+
+
+def show(data: Mapping[str, Any], as_json: bool, text: Callable[[], None]) -> None:
+    """Print JSON, or call the function that prints for people."""
+    if as_json:
+        print(json.dumps(data, ensure_ascii=False, default=str))
+    else:
+        text()
+
+
+def say(*lines: str) -> None:
+    """Print plain lines."""
+    for line in lines:
+        print(line)
+
+
+def table(columns: list[str], rows: list[list[str]], title: str = "") -> None:
+    """Print a table; numbers stand right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title or None, title_justify="left")
+    for index, column in enumerate(columns):
+        numeric = any(row[index].replace(".", "").isdigit() for row in rows)
+        made.add_column(column, justify="right" if numeric else "left")
+    for row in rows:
+        made.add_row(*(Text(cell, style="dim" if cell == "withheld" else "") for cell in row))
+    Console().print(made)
+
+
+def password_for(person: str, file: Path | None) -> str:
+    """Return a person's password from the file, the environment or the terminal."""
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise UsageError("The password file cannot be read.", "Check it.", where=str(file)) from None
+    given = os.environ.get(PASSWORD_VARIABLE)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"The password of {person} is needed.",
+            f"Set {PASSWORD_VARIABLE} or use --password-file.",
+        )
+    return str(typer.prompt(f"Password of {person}", hide_input=True))
+
+
+@contextmanager
+def at(folder: Path) -> Iterator[Workspace]:
+    """Open the workspace for one command."""
+    from bridleway.node.workspace import opened
+
+    with opened(folder) as workspace:
+        yield workspace
+
+
+@contextmanager
+def working(what: str, as_json: bool) -> Iterator[None]:
+    """Show a spinner on long work, on a terminal only."""
+    if as_json or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield

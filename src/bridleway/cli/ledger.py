@@ -1,0 +1,64 @@
+"""`ledger`: check a node's log, show its checkpoint, open its sealed log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridleway.cli.frame import JsonFlag, WorkspaceOption, at, guarded, say, show
+
+app = typer.Typer(help="Ledgers: append-only logs that can be checked.", no_args_is_help=True)
+
+
+@app.command("check")
+@guarded
+def check(
+    node: Annotated[str | None, typer.Argument(help="One node; default: all.")] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="A checkpoint kept earlier: finds a cut log.")
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+    as_json: JsonFlag = False,
+) -> None:
+    """Recompute the tree, the budgets and the signatures."""
+    kept = against.read_text(encoding="utf-8") if against else None
+    found = []
+    with at(workspace) as place:
+        for one in [place.node(node)] if node else place.nodes.values():
+            report = one.ledger.check(kept)
+            found.append({"node": one.id, "entries": report.size, "root": report.root})
+
+    def text() -> None:
+        for item in found:
+            say(f"  ok  {item['node']}: {item['entries']} entries, root {str(item['root'])[:16]}")
+
+    show({"ledgers": found}, as_json, text)
+
+
+@app.command("checkpoint")
+@guarded
+def checkpoint(
+    node: Annotated[str, typer.Argument(help="The node.")],
+    workspace: WorkspaceOption = Path(),
+    as_json: JsonFlag = False,
+) -> None:
+    """Print the node's signed checkpoint (C2SP), to keep elsewhere."""
+    with at(workspace) as place:
+        note = place.node(node).ledger.checkpoint()
+    show({"node": node, "checkpoint": note}, as_json, lambda: say(note.rstrip("\n")))
+
+
+@app.command("sealed")
+@guarded
+def sealed(
+    node: Annotated[str, typer.Argument(help="The node; its own key opens the log.")],
+    workspace: WorkspaceOption = Path(),
+    as_json: JsonFlag = False,
+) -> None:
+    """Open the controllers' sealed log: exact figures, and which rule hid which cell."""
+    with at(workspace) as place:
+        notes = place.node(node).sealed_log()
+    show({"node": node, "notes": notes}, as_json, lambda: say(*(json.dumps(n, ensure_ascii=False) for n in notes)))

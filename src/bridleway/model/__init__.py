@@ -1,0 +1,1 @@
+"""Frozen nouns, validated at birth. Nothing here reads, writes or connects."""

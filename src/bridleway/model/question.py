@@ -1,0 +1,281 @@
+"""A question as a typed value: what an allow-listed SELECT means, and nothing more.
+
+Two questions are equal when they mean the same by the rules of `questions.canonical`. Every
+noun here is frozen and hashable; `to_json` and `question_from_json` are inverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal as OneOf, TypeAlias
+
+from bridleway.errors import UsageError
+from bridleway.model.canonical import digest_of
+
+LiteralValue: TypeAlias = str | int | Decimal | bool | date
+CompareOp: TypeAlias = OneOf["=", "<>", "<", "<=", ">", ">="]
+ArithmeticOp: TypeAlias = OneOf["+", "-", "*"]
+Margins: TypeAlias = OneOf["none", "rollup", "cube"]
+Function: TypeAlias = OneOf[
+    "count_rows", "count_people", "sum", "avg", "var_samp", "var_pop",
+    "stddev_samp", "stddev_pop", "proportion",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of one of the passport's tables."""
+
+    table: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant of the question's text. A date column's literal is a `date`."""
+
+    value: LiteralValue
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, float):
+            raise UsageError("A literal is a floating-point number.", "Use an int or a Decimal.")
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """Exact fixed-point arithmetic. There is no division: nothing here can fail on data."""
+
+    op: ArithmeticOp
+    left: Scalar
+    right: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """CASE WHEN ... THEN ... ELSE ... END; no ELSE means NULL."""
+
+    whens: tuple[tuple[Predicate, Scalar], ...]
+    otherwise: Scalar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A comparison of two scalars; NULL compares as SQL's unknown."""
+
+    op: CompareOp
+    left: Scalar
+    right: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The item is one of the constants."""
+
+    item: Scalar
+    values: tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """The item is NULL."""
+
+    item: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """A text column matches a pattern of % and _; there is no escape character."""
+
+    item: Column
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every term holds."""
+
+    terms: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one term holds."""
+
+    terms: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The term is false (unknown stays unknown)."""
+
+    term: Predicate
+
+
+Scalar: TypeAlias = Column | Literal | Arithmetic | Case
+Predicate: TypeAlias = Compare | In | IsNull | Like | And | Or | Not
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One released statistic.
+
+    argument: a Scalar for sum, avg, var_*, stddev_*; a Predicate for proportion (the share of
+    the cell's distinct people who meet it); None for the counts.
+    """
+
+    function: Function
+    name: str
+    argument: Scalar | Predicate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A column, or a CASE over constants, whose public domain makes the cells."""
+
+    name: str
+    expression: Column | Case
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """JOIN table USING (entity)."""
+
+    table: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """ORDER BY a released column."""
+
+    name: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One statistic over people: filter, join on an entity, group, aggregate.
+
+    table: the FROM table; joins in order; select: output names in order (groups and measures).
+    """
+
+    table: str
+    measures: tuple[Measure, ...]
+    joins: tuple[Join, ...] = ()
+    where: Predicate | None = None
+    groups: tuple[Group, ...] = ()
+    margins: Margins = "none"
+    select: tuple[str, ...] = ()
+    order_by: tuple[Order, ...] = ()
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.measures:
+            raise UsageError("The question asks for no statistic.", "Add COUNT(DISTINCT person).")
+        names = [g.name for g in self.groups] + [m.name for m in self.measures]
+        if len(set(names)) != len(names):
+            raise UsageError("Two output columns have the same name.", "Name one of them with AS.")
+        if not self.select:
+            object.__setattr__(self, "select", tuple(names))
+        if sorted(self.select) != sorted(names):
+            raise UsageError(
+                "The SELECT list and GROUP BY do not name the same columns.",
+                "Select every grouped column once.",
+            )
+        if self.margins != "none" and not self.groups:
+            raise UsageError("ROLLUP and CUBE need a grouped column.", "Add one to GROUP BY.")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The passport's table names that the question reads, in order."""
+        return (self.table, *(j.table for j in self.joins))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data; `question_from_json` reads it back."""
+        return dict(_encode(self))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: the question's identity."""
+        return digest_of(self.to_json())
+
+
+_NODES: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (
+        Column, Literal, Arithmetic, Case, Compare, In, IsNull, Like, And, Or, Not,
+        Measure, Group, Join, Order, Question,
+    )
+}  # fmt: skip
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Literal):
+        return {"is": "Literal", "value": _encode_literal(value.value)}
+    if type(value).__name__ in _NODES:
+        made: dict[str, Any] = {"is": type(value).__name__}
+        for field in fields(value):
+            made[field.name] = _encode(getattr(value, field.name))
+        return made
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+def _encode_literal(value: LiteralValue) -> Any:
+    if isinstance(value, Decimal):
+        return {"decimal": format(value, "f")}
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
+    return value
+
+
+def question_from_json(data: Any) -> Question:
+    """Read what `Question.to_json` wrote. Raises UsageError on anything else."""
+    try:
+        made = _decode(data, 0)
+    except UsageError:
+        raise
+    except Exception:
+        raise UsageError("The question's JSON is not a question.", "Parse it from SQL.") from None
+    if not isinstance(made, Question):
+        raise UsageError("The question's JSON is not a question.", "Parse it from SQL.")
+    return made
+
+
+def _decode(data: Any, depth: int) -> Any:
+    if depth > 40:
+        raise UsageError("The question is nested too deeply.", "Simplify it.")
+    if isinstance(data, list):
+        return tuple(_decode(item, depth + 1) for item in data)
+    if not isinstance(data, dict):
+        return data
+    if data.get("is") == "Literal":
+        value = data["value"]
+        if isinstance(value, dict):
+            ((kind, text),) = value.items()
+            value = Decimal(text) if kind == "decimal" else date.fromisoformat(text)
+        return Literal(value)
+    cls = _NODES[data["is"]]
+    known = {field.name for field in fields(cls)}
+    if set(data) - known - {"is"}:
+        raise UsageError("The question's JSON has unknown keys.", "Parse it from SQL.")
+    return cls(**{k: _decode(v, depth + 1) for k, v in data.items() if k != "is"})
+
+
+def columns_in(node: Any) -> frozenset[Column]:
+    """Return every column that a scalar, predicate, measure, group or question mentions."""
+    if isinstance(node, Column):
+        return frozenset({node})
+    if isinstance(node, tuple):
+        return frozenset().union(*(columns_in(item) for item in node))
+    if type(node).__name__ in _NODES and not isinstance(node, Literal):
+        return frozenset().union(*(columns_in(getattr(node, f.name)) for f in fields(node)))
+    return frozenset()
+
+
+def tables_in(node: Any) -> frozenset[str]:
+    """Return the tables whose columns a node mentions."""
+    return frozenset(column.table for column in columns_in(node))

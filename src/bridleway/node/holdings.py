@@ -1,0 +1,243 @@
+"""What a node holds: its sources, their catalogues and their declared data versions.
+
+Folder of a source: `source.json` (the URL, 0600: it may name a server), `catalogue.yaml` (the
+controller's), `version.json` (the declared data version).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridleway.documents import read_yaml_file
+from bridleway.errors import Fault, Gap, Refused, UsageError, nearest
+from bridleway.model.canonical import digest_of
+from bridleway.model.catalogue import Catalogue
+from bridleway.model.names import require_id
+
+if TYPE_CHECKING:
+    from bridleway.sources.connect import Source
+
+
+@dataclass(frozen=True, slots=True)
+class DataVersion:
+    """A declared data version: digest of snapshot and catalogue, when, and the snapshot's marks."""
+
+    version: str
+    at: str
+    snapshot: str
+    catalogue: str
+    stamp: str | None
+
+
+class Holdings:
+    """The sources of one node. Connections open on first use and are shared by one lock each."""
+
+    def __init__(self, folder: Path, node: str, base: Path) -> None:
+        self.folder = folder
+        self.node = node
+        self.base = base
+        self._open: dict[str, Source] = {}
+        self._locks: dict[str, threading.RLock] = {}
+        self._guard = threading.Lock()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the sources, sorted."""
+        if not self.folder.is_dir():
+            return ()
+        return tuple(sorted(p.parent.name for p in self.folder.glob("*/source.json")))
+
+    def _at(self, name: str) -> Path:
+        if name not in self.names():
+            raise UsageError(
+                f"The node '{self.node}' has no source '{name}'.{nearest(name, self.names())}",
+                f"Add it: bridleway source add {self.node} {name} URL.",
+            )
+        return self.folder / name
+
+    def add(self, name: str, url: str) -> tuple[str, ...]:
+        """Connect once to see that it works, then remember the URL. Returns the table names."""
+        require_id(name, "source name")
+        if name in self.names():
+            raise UsageError(
+                f"The node '{self.node}' already has a source '{name}'.", "Choose another name."
+            )
+        from bridleway.sources.connect import connect
+
+        source = connect(expand(url), base=self.base)
+        try:
+            tables = source.tables()
+        finally:
+            source.close()
+        if not tables:
+            raise UsageError("The source holds no table.", "Check the URL.", where=name)
+        # A relative path is kept relative to the workspace's own folder, so that both can move.
+        write_whole(self.folder / name / "source.json", json.dumps({"source": 1, "url": url}), 0o600)
+        return tables
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Source]:
+        """Give the open connection, to one caller at a time."""
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.RLock())
+        with lock:
+            if name not in self._open:
+                from bridleway.sources.connect import connect
+
+                url = json.loads((self._at(name) / "source.json").read_text())["url"]
+                self._open[name] = connect(expand(url), base=self.base)
+            yield self._open[name]
+
+    def close(self) -> None:
+        """Close every connection."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def catalogue_path(self, name: str) -> Path:
+        """Return where the source's catalogue stands."""
+        return self._at(name) / "catalogue.yaml"
+
+    def describe(self, name: str, *, again: bool = False) -> Path:
+        """Write the source's commented catalogue for a person to correct."""
+        path = self.catalogue_path(name)
+        if path.exists() and not again:
+            raise UsageError(
+                "The catalogue is already there, perhaps with corrections.",
+                "Use --again to write it anew; the old one is kept as catalogue.yaml.old.",
+                where=f"{self.node}.{name}",
+            )
+        from bridleway.sources.describe import describe
+
+        with self.opened(name) as source:
+            text = describe(source, self.node, name)
+        if path.exists():
+            path.replace(path.with_suffix(".yaml.old"))
+        write_whole(path, text)
+        return path
+
+    def catalogue(self, name: str) -> Catalogue:
+        """Read the source's catalogue. Raises Gap where there is none."""
+        path = self.catalogue_path(name)
+        if not path.exists():
+            raise Gap(
+                f"The source '{self.node}.{name}' has no catalogue.",
+                f"Write one: bridleway source describe {self.node} {name}.",
+            )
+        from bridleway.sources.describe import read_catalogue
+
+        return read_catalogue(read_yaml_file(path), self.node)
+
+    def release(self, name: str, at: str) -> DataVersion:
+        """Declare a data version: check the declarations, digest the snapshot, write it down."""
+        from bridleway.sources.describe import with_release_checks
+
+        catalogue = self.catalogue(name)
+        with self.opened(name) as source:
+            stamp = source.quick_stamp()
+            with_release_checks(source, catalogue)
+            snapshot = source.fingerprint()
+            if source.quick_stamp() != stamp:
+                raise Fault("The source changed while it was read.", "Try again when it is quiet.")
+        declared = _catalogue_digest(catalogue)
+        version = digest_of({"snapshot": snapshot, "catalogue": declared})
+        made = DataVersion(version, at, snapshot, declared, stamp)
+        write_whole(self._at(name) / "version.json", json.dumps({"version": 1, **_fields(made)}))
+        return made
+
+    def version(self, name: str) -> DataVersion | None:
+        """Return the declared data version, or None. Raises Gap if the catalogue changed since."""
+        path = self._at(name) / "version.json"
+        if not path.exists():
+            return None
+        try:
+            body = json.loads(path.read_text())
+            made = DataVersion(
+                body["id"], body["at"], body["snapshot"], body["catalogue"], body["stamp"]
+            )
+        except (ValueError, KeyError, OSError):
+            raise Gap(
+                f"The data version of '{self.node}.{name}' cannot be read.",
+                f"Declare it anew: bridleway source release {self.node} {name}.",
+            ) from None
+        if made.catalogue != _catalogue_digest(self.catalogue(name)):
+            raise Gap(
+                f"The catalogue of '{self.node}.{name}' changed after the data version was declared.",
+                f"Declare it anew: bridleway source release {self.node} {name}.",
+            )
+        return made
+
+    def require_unchanged(self, name: str) -> None:
+        """Raise Refused unless the source still is the declared data version."""
+        declared = self.version(name)
+        with self.opened(name) as source:
+            stamp = source.quick_stamp()
+            if declared and stamp is not None and stamp == declared.stamp:
+                return
+            if declared and source.fingerprint() == declared.snapshot:
+                return
+        raise Refused(
+            f"The data of '{self.node}.{name}' changed after its version was declared.",
+            f"Its controller declares a new one: bridleway source release {self.node} {name}.",
+            code="data-changed",
+        )
+
+
+def _fields(made: DataVersion) -> dict[str, Any]:
+    return {
+        "id": made.version,
+        "at": made.at,
+        "snapshot": made.snapshot,
+        "catalogue": made.catalogue,
+        "stamp": made.stamp,
+    }
+
+
+def _catalogue_digest(catalogue: Catalogue) -> str:
+    return digest_of({name: facts.to_json() for name, facts in catalogue.tables.items()})
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def expand(url: str, environment: Mapping[str, str] | None = None) -> str:
+    """Replace ${NAME} in a URL from the environment, so that a password need not be stored."""
+    known = os.environ if environment is None else environment
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            raise UsageError(
+                f"The URL needs the environment variable {match[1]}.", f"Set {match[1]} and retry."
+            )
+        return known[match[1]]
+
+    return _VARIABLE.sub(value, url)
+
+
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Fault(
+            f"The file cannot be written ({error.strerror}).",
+            "Check the folder's permissions and space.",
+            where=path.name,
+        ) from None
+
+

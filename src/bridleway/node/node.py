@@ -1,0 +1,652 @@
+"""A node: an organisation's side of every step. It believes only signatures and its own eyes."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bridleway.ask import Asking
+from bridleway.disclosure.clear import protect_figures
+from bridleway.errors import BridlewayError, Fault, Refused
+from bridleway.keys.dsse import Signer
+from bridleway.keys.files import load_sealing_key, load_signing_key
+from bridleway.keys.people import read_certificate
+from bridleway.keys.sealed import open_sealed, pair_secret, seal_to
+from bridleway.ledger.receipts import issue
+from bridleway.ledger.store import Ledger
+from bridleway.model.canonical import canonical_json, digest_of, strict_json
+from bridleway.model.catalogue import TableFacts
+from bridleway.model.flow import Grant, Share
+from bridleway.model.passport import NodeKeys, Passport
+from bridleway.model.policy import Policy
+from bridleway.node import messages
+from bridleway.node.asking import moment, read_asking, stamp
+from bridleway.node.holdings import Holdings
+from bridleway.node.meeting import Meeting, Meetings
+from bridleway.node.messages import Message
+from bridleway.node.policy_file import read_policy
+from bridleway.node.protect import frame_of, protected_names
+from bridleway.node.register import Register
+from bridleway.node.transport import ERROR, Transport
+from bridleway.passport.permit import permit, rules_of
+from bridleway.passport.seal import read_sealed
+from bridleway.passport.statements import read as read_statement
+from bridleway.questions.check import check
+from bridleway.questions.plan import plan
+from bridleway.sources.run import run
+from bridleway.techniques.cells import cells_of
+from bridleway.techniques.federated import vector
+from bridleway.techniques.frames import to_ipc
+from bridleway.techniques.masks import mask
+from bridleway.techniques.tokens import question_key
+
+LONGEST_CLOCK_SKEW = 60  # seconds that an asking may come from the future
+LONGEST_ASKING_AGE = 900  # seconds after which an asking is stale
+
+SETTING = "embedded: one operator ran this process and held the keys of every node"
+
+
+class Node:
+    """One organisation's node. `receive` is the only door for other nodes."""
+
+    def __init__(
+        self,
+        node: str,
+        folder: Path,
+        trust: Mapping[str, NodeKeys],
+        clock: Callable[[], datetime],
+        base: Path,
+    ) -> None:
+        self.id = node
+        self.folder = folder
+        self.trust = trust
+        self.clock = clock
+        self.holdings = Holdings(folder / "sources", node, base)
+        self.meetings = Meetings()
+        self.transport: Transport | None = None
+        self._secrets: dict[str, bytes] = {}
+        self._pairs: dict[str, bytes] = {}
+        self._charged: dict[str, Grant] = {}
+        self._lock = threading.Lock()
+        self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
+            "catalogue": self._catalogue,
+            "certificate": self._certificate,
+            "passport": self._passport,
+            "statement": self._statement,
+            "share": self._share,
+            "charge": self._charge,
+            "draw": self._draw,
+            "key": self._key,
+            "meet": self._meet,
+            "protect": self._protect,
+            "partial": self._partial,
+            "combine": self._combine,
+            "clear": self._clear,
+            "release": self._release,
+            "issue": self._issue,
+        }
+
+    # -- what the node has
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The node's signing key. Refused if other users can read the file."""
+        return Signer.from_private(load_signing_key(self.folder / "keys" / "signing.pem"))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The node's ledger. No ledger, no answer."""
+        return Ledger(self.folder / "ledger.sqlite", self.id, self.signer)
+
+    @cached_property
+    def register(self) -> Register:
+        """The node's own view of passports, statements and people."""
+        return Register(self.ledger, self.trust)
+
+    @cached_property
+    def _sealing_key(self) -> Any:
+        return load_sealing_key(self.folder / "keys" / "sealing.pem")
+
+    def policy(self) -> Policy:
+        """Read the node's policy now, so that a change bites at once."""
+        return read_policy(self.folder / "policy.yaml")
+
+    def now(self) -> datetime:
+        """Return the node's time."""
+        return self.clock()
+
+    def close(self) -> None:
+        """Let go of sources and ledger."""
+        self.holdings.close()
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+    # -- messages
+
+    def send(
+        self, kind: str, to: str, request: str, body: Mapping[str, Any], attachment: Any = b""
+    ) -> Message:
+        """Sign and send a message; verify and return the answer."""
+        if self.transport is None:
+            raise Fault("The node is not connected.", "Open the workspace.")
+        answer = self.transport.send(self.message(kind, to, request, body, attachment))
+        messages.verify(answer, self.id, self.trust)
+        return answer
+
+    def send_all(
+        self, kind: str, to: Mapping[str, Mapping[str, Any]], request: str
+    ) -> dict[str, Message]:
+        """Send one message to each node at the same time; answers by node."""
+        if self.transport is None:
+            raise Fault("The node is not connected.", "Open the workspace.")
+        sent = [self.message(kind, node, request, body) for node, body in to.items()]
+        answers = self.transport.send_all(sent)
+        for answer in answers:
+            messages.verify(answer, self.id, self.trust)
+        return dict(zip(to, answers, strict=True))
+
+    def message(
+        self, kind: str, to: str, request: str, body: Mapping[str, Any], attachment: Any = b""
+    ) -> Message:
+        """Return a signed message from this node."""
+        return messages.sign(self.signer, kind, self.id, to, request, body, attachment)
+
+    def receive(self, message: Message) -> Message:
+        """Answer a message. Errors are answered as their sentence; anything else stays here."""
+        try:
+            messages.verify(message, self.id, self.trust)
+            handler = self._handlers.get(message.kind)
+            if handler is None:
+                raise Refused("This node does not know that kind of message.", "Update it.")
+            body = handler(message)
+        except BridlewayError as error:
+            return self.message(ERROR, message.sender, message.request, error.to_json())
+        except Exception:  # the engine's words may hold data: they go nowhere
+            fault = Fault(
+                f"The node '{self.id}' could not do its part ({message.kind}).",
+                "Its operator finds nothing about the data in any log: reproduce it on dummy data.",
+                where=self.id,
+            )
+            return self.message(ERROR, message.sender, message.request, fault.to_json())
+        return self.message(f"{message.kind}.ok", message.sender, message.request, body)
+
+    # -- the register
+
+    def _catalogue(self, message: Message) -> Mapping[str, Any]:
+        return {
+            "tables": [
+                facts.to_json()
+                for name in self.holdings.names()
+                if self.holdings.catalogue_path(name).exists()
+                for facts in self.holdings.catalogue(name).tables.values()
+            ]
+        }
+
+    def _keep(self, kind: str, digest: str, envelope: bytes, passport: str) -> None:
+        self.ledger.put_document(kind, digest, envelope, passport, stamp(self.now()))
+
+    def _certificate(self, message: Message) -> Mapping[str, Any]:
+        envelope = message.body["envelope"].encode()
+        certificate = read_certificate(envelope, self.trust)
+        self._keep("certificate", certificate.public_key, envelope, "")
+        return {}
+
+    def _passport(self, message: Message) -> Mapping[str, Any]:
+        envelope = message.body["envelope"].encode()
+        passport = read_sealed(envelope, self.register.people)
+        earlier = [p for p, _ in self.register.passports() if p.id == passport.id]
+        for other in earlier:
+            if other.digest != passport.digest and other.version >= passport.version:
+                raise Refused(
+                    f"Passport '{passport.id}' version {other.version} is already submitted.",
+                    f"Raise 'version' to {max(p.version for p in earlier) + 1} and submit again.",
+                    code="version",
+                )
+        self.register.pinned(passport)
+        self._keep("passport", passport.digest, envelope, passport.id)
+        return {"digest": passport.digest}
+
+    def _statement(self, message: Message) -> Mapping[str, Any]:
+        envelope = message.body["envelope"].encode()
+        statement = read_statement(envelope, self.register.people)
+        self.register.by_digest(statement.digest)
+        self._keep("statement", statement.digest, envelope, statement.passport)
+        return {}
+
+    # -- (1) check
+
+    def _asking(self, proof: str) -> Asking:
+        asking = read_asking(proof, self.register.people)
+        age = (self.now() - moment(asking.at)).total_seconds()
+        if not -LONGEST_CLOCK_SKEW <= age <= LONGEST_ASKING_AGE:
+            raise Refused(
+                "The question was signed too long ago, or by a clock that is ahead.",
+                "Set the clock and ask again.",
+                code="stale",
+            )
+        return asking
+
+    def _share(self, message: Message) -> Mapping[str, Any]:
+        asking = self._asking(message.body["proof"])
+        return self.share_of(asking, message.sender).to_json()
+
+    def share_of(self, asking: Asking, asker_node: str) -> Share:
+        """Decide, from this node's own register, policy and catalogue, what it permits."""
+        now = self.now()
+        passport, _, standing = self.register.current(asking.passport_id, now)
+        bound = self._bound(passport, asking)
+        tables: dict[str, TableFacts] = {}
+        versions: dict[str, str] = {}
+        for name, (source, table) in bound.items():
+            tables[name] = self._facts(source, table)
+            declared = self.holdings.version(source)
+            if declared is not None:
+                versions[f"{self.id}.{source}"] = declared.version
+        return permit(
+            node=self.id,
+            passport=passport,
+            standing=standing,
+            pinned=self.register.pinned(passport),
+            question=asking.question,
+            asker=asking.asker,
+            asker_node=asker_node,
+            purpose=asking.purpose,
+            policy=self.policy(),
+            tables=tables,
+            versions=versions,
+            now=now,
+        )
+
+    def _bound(self, passport: Passport, asking: Asking) -> dict[str, tuple[str, str]]:
+        """Return this node's (source, table) for each of the question's tables that it holds."""
+        made: dict[str, tuple[str, str]] = {}
+        for name in asking.question.tables:
+            binding = passport.tables.get(name)
+            for node, source, table in binding.at if binding else ():
+                if node == self.id:
+                    made[name] = (source, table)
+        return made
+
+    def _facts(self, source: str, table: str) -> TableFacts:
+        facts = self.holdings.catalogue(source).tables.get(table)
+        if facts is None:
+            raise Refused(
+                f"The catalogue of '{self.id}.{source}' has no table '{table}'.",
+                "Correct the passport's data.tables, or the catalogue.",
+                code="no-table",
+            )
+        return facts
+
+    # -- (3) charge
+
+    def _verified_grant(self, body: Mapping[str, Any]) -> tuple[Grant, Asking, Passport]:
+        """Check a grant against the shares that its nodes signed and the passport held here."""
+        grant = Grant.from_json(body["grant"])
+        asking = self._asking(body["proof"])
+        passport, _ = self.register.by_digest(grant.passport_digest)
+        wrong = Refused("The grant does not fit its passport.", "Ask again.", code="grant")
+        wanted = sorted({n for t in grant.question.tables for n in passport.tables[t].nodes})
+        pinned = next((q for q in passport.questions if q.id == grant.question_id), None)
+        if (
+            list(grant.nodes) != wanted
+            or pinned is None
+            or grant.technique != pinned.technique
+            or grant.linker != (passport.linker if grant.technique != "local" else None)
+            or grant.asker != asking.asker
+            or grant.request != asking.request
+            or grant.question.digest != asking.question.digest
+            or asking.passport_id != passport.id
+        ):
+            raise wrong
+        for share in grant.shares:
+            told = body["shares"][share.node]
+            shown = Message(
+                "share.ok", share.node, told["to"], grant.request, share.to_json(),
+                signature=bytes.fromhex(told["signature"]),
+            )  # fmt: skip
+            messages.verify(shown, told["to"], self.trust)
+            if not grant.rules.at_least_as_strict_as(share.rules):
+                raise wrong
+        if not grant.rules.at_least_as_strict_as(rules_of(passport)):
+            raise wrong
+        facts = {t: grant.facts(t) for t in grant.question.tables}
+        check(grant.question, facts, grant.at_most, grant.technique)
+        return grant, asking, passport
+
+    def _charge(self, message: Message) -> Mapping[str, Any]:
+        grant, asking, passport = self._verified_grant(message.body)
+        mine = self.share_of(asking, message.sender)
+        if mine.to_json() != next(s for s in grant.shares if s.node == self.id).to_json():
+            raise Refused(
+                "What this node permits changed while the question was on its way.",
+                "Ask again.",
+                code="changed",
+                where=self.id,
+            )
+        for source in sorted({task.source for task in plan(grant).for_node(self.id)}):
+            self.holdings.require_unchanged(source)
+        rules = grant.rules.digest
+        charge = self.ledger.charge(
+            request=grant.request,
+            unit=grant.unit,
+            rules_digest=rules,
+            passport=passport.digest,
+            passport_id=passport.id,
+            most_runs=passport.most_runs,
+            budget=self.policy().budget,
+            version_key=digest_of(mine.versions),
+            body={
+                "request": grant.request,
+                "question": grant.question.digest,
+                "passport": passport.digest,
+                "rules": rules,
+                "versions": dict(mine.versions),
+                "asker": grant.asker,
+                "technique": grant.technique,
+            },
+            at=stamp(self.now()),
+        )
+        with self._lock:
+            self._charged[grant.request] = grant
+        stored = None
+        if charge.cost == 0:
+            for known, answer, _, _ in self.ledger.stored(grant.unit):
+                if known == rules:
+                    stored = strict_json(answer)
+        return {"cost": charge.cost, "stored": stored}
+
+    def _granted(self, request: str) -> Grant:
+        with self._lock:
+            if request in self._charged:
+                return self._charged[request]
+        raise Refused("That question was not charged here.", "Ask again.", code="uncharged")
+
+    # -- (4) protect
+
+    def _draw(self, message: Message) -> Mapping[str, Any]:
+        """The first source draws the question's secret and seals it to the other sources."""
+        grant = self._granted(message.request)
+        secret = secrets.token_bytes(32)
+        with self._lock:
+            self._secrets[grant.request] = secret
+        others = [node for node in grant.nodes if node != self.id]
+        for node in others:
+            sealed = seal_to(self.trust[node].sealing_key, secret, grant.request.encode())
+            self.send("key", node, grant.request, {"sealed": sealed.hex()})
+        return {}
+
+    def _key(self, message: Message) -> Mapping[str, Any]:
+        grant = self._granted(message.request)
+        if message.sender != grant.nodes[0]:
+            raise Refused("Only the first source draws the secret.", "Ask again.", code="key")
+        secret = open_sealed(
+            self._sealing_key, bytes.fromhex(message.body["sealed"]), grant.request.encode()
+        )
+        with self._lock:
+            self._secrets[grant.request] = secret
+        return {}
+
+    def _meet(self, message: Message) -> Mapping[str, Any]:
+        grant, _, _ = self._verified_grant(message.body)
+        if closer(grant) != self.id:
+            raise Refused("This node is not the question's meeting place.", "Ask again.", code="linker")
+        self.meetings.start(grant)
+        return {}
+
+    def _protect(self, message: Message) -> Mapping[str, Any]:
+        grant = self._granted(message.request)
+        with self._lock:
+            secret = self._secrets.pop(grant.request, None)
+        if grant.technique != "linked":
+            secret = secrets.token_bytes(32)
+        if secret is None:
+            raise Refused("The question's key is not here.", "Ask again.", code="key")
+        made = plan(grant)
+        frames: dict[str, Any] = {}
+        for task in made.for_node(self.id):
+
+            def key_of(identifier: str, secret: bytes = secret) -> bytes:
+                return question_key(
+                    secret, grant.passport_digest, grant.question.digest, identifier
+                )
+
+            facts = next(s for s in grant.shares if s.node == self.id).tables[task.name]
+            with self.holdings.opened(task.source) as source:
+                frame, figures = frame_of(run(source, facts, task), task, key_of)
+            exact = protected_names(figures.to_json(), task.name)
+            self._note({"request": grant.request, "table": task.name, "figures": figures.to_json()})
+            shown = protect_figures(exact, grant.rules)
+            if grant.technique == "linked":
+                body = {"table": task.name, "figures": self._named(shown, made.recipe.tables, grant)}
+                self.send("partial", str(grant.linker), grant.request, body, memoryview(to_ipc(frame)))
+            elif grant.technique == "local":
+                self.meetings.at(grant.request).keep(self.id, task.name, frame, shown)
+            else:
+                frames[task.name] = (frame, shown)
+        if grant.technique == "federated":
+            self._send_masked(grant, made, frames)
+        return {}
+
+    def _named(
+        self, shown: Mapping[str, Any], tables: tuple[str, ...], grant: Grant
+    ) -> dict[str, Any]:
+        """Name figures by organisation where a table stands for several."""
+        several = any(len(grant.facts(table)) > 1 for table in tables)
+        return {f"{name}@{self.id}" if several else name: value for name, value in shown.items()}
+
+    def _send_masked(self, grant: Grant, made: Any, frames: Mapping[str, Any]) -> None:
+        cells = cells_of(made.recipe, {table: [frame] for table, (frame, _) in frames.items()})
+        context = "\x00".join(
+            (grant.passport_digest, grant.question.digest, digest_of(grant.versions), grant.request)
+        ).encode()
+        pairs = {node: self._pair(node) for node in grant.nodes if node != self.id}
+        masked = mask(vector(made.recipe, cells), self.id, pairs, context)
+        figures: dict[str, Any] = {}
+        for _, shown in frames.values():
+            figures |= self._named(shown, made.recipe.tables, grant)
+        self.send("partial", str(grant.linker), grant.request, {"figures": figures}, masked.tobytes())
+
+    def _pair(self, node: str) -> bytes:
+        with self._lock:
+            if node not in self._pairs:
+                self._pairs[node] = pair_secret(self._sealing_key, self.trust[node].sealing_key)
+            return self._pairs[node]
+
+    def _note(self, body: Mapping[str, Any]) -> None:
+        """Write to the node's sealed log: only this node's controllers can open it."""
+        mine = self.trust[self.id].sealing_key
+        self.ledger.seal_note(dict(body), lambda data: seal_to(mine, data, b"sealed log"))
+
+    def sealed_log(self) -> list[dict[str, Any]]:
+        """Open the node's own sealed log: exact figures, and which rule hid which cell."""
+        opened = [
+            open_sealed(self._sealing_key, note, b"sealed log") for note in self.ledger.sealed_notes()
+        ]
+        return [json.loads(note) for note in opened]
+
+    # -- (5) combine, (6) clear, at the meeting place
+
+    def _partial(self, message: Message) -> Mapping[str, Any]:
+        self.meetings.at(message.request).receive(message.sender, message.body, message.attachment)
+        return {}
+
+    def _combine(self, message: Message) -> Mapping[str, Any]:
+        self._meeting(message).combine()
+        return {}
+
+    def _clear(self, message: Message) -> Mapping[str, Any]:
+        self._meeting(message).clear()
+        return {}
+
+    def _meeting(self, message: Message) -> Meeting:
+        meeting = self.meetings.at(message.request)
+        if meeting.grant.asker.partition("/")[0] != message.sender:
+            raise Refused("Another node asked this question.", "Ask it yourself.", code="stranger")
+        return meeting
+
+    # -- (7) issue
+
+    def _issue(self, message: Message) -> Mapping[str, Any]:
+        meeting = self._meeting(message)
+        try:
+            if message.body.get("stored") is not None:
+                meeting.answer = dict(message.body["stored"]["answer"])
+                meeting.figures = dict(message.body["stored"]["figures"])
+            return {"receipt": self._receipt(meeting, int(message.body["cost"])).decode()}
+        finally:
+            self.meetings.end(message.request)
+
+    def _receipt(self, meeting: Meeting, cost: int) -> bytes:
+        grant = meeting.grant
+        agreed = meeting.committed()
+        answer = dict(meeting.answer or {})
+        withheld = all(row["values"] is None for row in answer["rows"])
+        outcome = "withheld" if withheld else "answered"
+        reasons = canonical_json(_reasons(meeting))
+        common = {"commitment": agreed, "answer": answer, "figures": dict(meeting.figures), "outcome": outcome}
+        bodies = {
+            node: common
+            | {"reasons": seal_to(self.trust[node].sealing_key, reasons, grant.request.encode()).hex()}
+            for node in grant.nodes
+        }
+        answers = self.send_all("release", bodies, grant.request)
+        passport, envelope = self.register.by_digest(grant.passport_digest)
+        body = {
+            "receipt": 1,
+            "outcome": outcome,
+            "request": grant.request,
+            "at": stamp(self.now()),
+            "asker": grant.asker,
+            "setting": SETTING,
+            "issuer": self.id,
+            "question": {
+                "id": grant.question_id,
+                "digest": grant.question.digest,
+                "json": grant.question.to_json(),
+            },
+            "passport": {
+                "id": passport.id,
+                "version": passport.version,
+                "digest": passport.digest,
+                "envelope": envelope.decode(),
+                "statements": [e.decode() for _, e in self.register.statements(passport)],
+                "certificates": [e.decode() for e in self.register.certificates()],
+            },
+            "technique": grant.technique,
+            "linker": grant.linker,
+            "results_in_the_clear": passport.results_in_the_clear,
+            "rules": grant.rules.to_json(),
+            "versions": grant.versions,
+            "answer": answer,
+            "salt": meeting.salt,
+            "figures": dict(meeting.figures),
+            "time_band": meeting.meter.band(),
+            "energy": meeting.meter.energy(),
+            "cost": cost,
+            "refusal": None,
+            "ledger": [{"node": node, **answers[node].body} for node in grant.nodes],
+        }
+        return issue(body, self.signer)
+
+    def _release(self, message: Message) -> Mapping[str, Any]:
+        grant = self._granted(message.request)
+        if message.sender != closer(grant):
+            raise Refused("Only the meeting place releases.", "Ask again.", code="linker")
+        passport, _ = self.register.by_digest(grant.passport_digest)
+        standing = self.register.standing(passport, self.now())
+        if standing.state != "valid":
+            raise Refused(
+                f"The passport became {standing.state} while the question ran.",
+                "Nothing is released; ask its controllers.",
+                code=standing.state,
+                where=self.id,
+            )
+        rules = grant.rules.digest
+        answer = canonical_json(
+            {"answer": message.body["answer"], "figures": message.body["figures"]}
+        )
+        for known, before, _, _ in self.ledger.stored(grant.unit):
+            if known == rules and strict_json(before)["answer"] != message.body["answer"]:
+                raise Refused(
+                    "The same question on the same data was answered otherwise before.",
+                    "Nothing is released; tell the node's operator.",
+                    code="not-the-same",
+                    where=self.id,
+                )
+        index = self.ledger.release(
+            request=grant.request,
+            unit=grant.unit,
+            rules_digest=rules,
+            commitment=str(message.body["commitment"]),
+            answer=answer,
+            body={
+                "request": grant.request,
+                "unit": grant.unit,
+                "rules": rules,
+                "commitment": message.body["commitment"],
+                "outcome": message.body["outcome"],
+            },
+            at=stamp(self.now()),
+        )
+        told = open_sealed(
+            self._sealing_key, bytes.fromhex(message.body["reasons"]), grant.request.encode()
+        )
+        self._note({"request": grant.request, "hidden": json.loads(told)})
+        charge, release = self.ledger.proofs([self.ledger.charge_index(grant.request), index])
+        with self._lock:
+            self._charged.pop(grant.request, None)
+        return {"charge": charge, "release": release}
+
+    # -- refusals
+
+    def refusal_receipt(self, asking: Asking, error: BridlewayError) -> bytes:
+        """Log a refusal at the asker's node and return its receipt."""
+        body = {
+            "request": asking.request,
+            "question": asking.question.digest,
+            "passport": asking.passport_id,
+            "code": error.code,
+        }
+        index = self.ledger.append("refused", body, stamp(self.now()))
+        return issue(
+            {
+                "receipt": 1,
+                "outcome": "refused",
+                "request": asking.request,
+                "at": stamp(self.now()),
+                "asker": asking.asker,
+                "setting": SETTING,
+                "issuer": self.id,
+                "question": {
+                    "id": "",
+                    "digest": asking.question.digest,
+                    "json": asking.question.to_json(),
+                },
+                "passport": {"id": asking.passport_id},
+                "refusal": error.to_json(),
+                "ledger": [{"node": self.id, "refused": self.ledger.proof(index)}],
+            },
+            self.signer,
+        )
+
+
+def closer(grant: Grant) -> str:
+    """Return the node where the question meets: the linker, or the only source."""
+    return grant.linker or grant.nodes[0]
+
+
+def _reasons(meeting: Meeting) -> list[Any]:
+    if meeting.cleared is None:
+        return []
+    return [
+        {"cell": ["(all)" if repr(v) == "ALL" else v for v in key], "rule": rule}
+        for key, rule in meeting.cleared.reasons
+    ]
+
+

@@ -1,0 +1,156 @@
+"""At the source: rows become a frame of tokens and the few fields that the question needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridleway.model.flow import Task
+from bridleway.sources.identity import normalise
+from bridleway.sources.run import Rows
+from bridleway.techniques.frames import Frame, Tokens, Values
+from bridleway.techniques.join import token_order
+from bridleway.techniques.tokens import tokens_of
+
+
+@dataclass
+class Figures:
+    """What a source counted while it made a frame: exact, for its own sealed log.
+
+    All of it is about rows that meet the question's plain predicates.
+    """
+
+    rows: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
+    invalid: dict[str, int] = field(default_factory=dict)
+    repeated: dict[str, int] = field(default_factory=dict)
+    outside_domain: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, int]:
+        """Return flat names and numbers."""
+        made = {"rows": self.rows}
+        for kind in ("missing", "invalid", "repeated", "outside_domain"):
+            for name, number in sorted(getattr(self, kind).items()):
+                made[f"{kind}.{name}"] = number
+        return made
+
+
+def frame_of(
+    batches: Iterable[Rows], task: Task, key_of: Callable[[str], bytes]
+) -> tuple[Frame, Figures]:
+    """Return the frame of one task, in token order, and the exact figures.
+
+    key_of: token key of an identifier type. Rows with a missing or invalid identifier, or with
+    a group value outside its domain, are left out and counted.
+    """
+    builder = _Builder(task, key_of)
+    for batch in batches:
+        builder.add(batch)
+    return builder.frame(), builder.figures
+
+
+class _Builder:
+    def __init__(self, task: Task, key_of: Callable[[str], bytes]) -> None:
+        self.task = task
+        self.token_keys = {key.entity: key_of(key.identifier) for key in task.keys}
+        self.figures = Figures()
+        self.high: dict[str, list[NDArray[np.uint64]]] = {k.entity: [] for k in task.keys}
+        self.low: dict[str, list[NDArray[np.uint64]]] = {k.entity: [] for k in task.keys}
+        self.codes: dict[str, list[NDArray[np.int16]]] = {c.name: [] for c in task.codes}
+        self.bits: dict[str, list[NDArray[np.bool_]]] = {b.name: [] for b in task.bits}
+        self.values: dict[str, list[Values]] = {v.name: [] for v in task.values}
+
+    def add(self, rows: Rows) -> None:
+        self.figures.rows += rows.n
+        keep: NDArray[np.bool_] | None = None
+        found = {}
+        for key in self.task.keys:
+            ids = found[key.entity] = normalise(rows.keys[key.entity], key.identifier)
+            _count(self.figures.missing, key.entity, ids.missing)
+            _count(self.figures.invalid, key.entity, ids.invalid)
+            if ids.missing or ids.invalid:
+                keep = ids.valid if keep is None else keep & ids.valid
+        for name, codes in rows.codes.items():
+            inside = codes >= 0
+            outside = int(len(inside) - np.count_nonzero(inside))
+            _count(self.figures.outside_domain, self._group_name(name), outside)
+            if outside:
+                keep = inside if keep is None else keep & inside
+        for entity, ids in found.items():
+            high, low = tokens_of(_kept(ids.blocks, keep), self.token_keys[entity])
+            self.high[entity].append(high)
+            self.low[entity].append(low)
+        for name, codes in rows.codes.items():
+            self.codes[name].append(_kept(codes, keep))
+        for name, bits in rows.bits.items():
+            self.bits[name].append(_kept(bits, keep))
+        for name, (numbers, there) in rows.values.items():
+            mask = None if there is None or there.all() else _kept(there, keep)
+            self.values[name].append((_kept(numbers, keep), mask))
+
+    def _group_name(self, code: str) -> str:
+        expression = next(c.expression for c in self.task.codes if c.name == code)
+        return getattr(expression, "name", "case")
+
+    def frame(self) -> Frame:
+        tokens = {
+            entity: (_joined(self.high[entity], np.uint64), _joined(self.low[entity], np.uint64))
+            for entity in self.high
+        }
+        lead = next(iter(tokens), None)
+        order, unique = token_order(*tokens[lead]) if lead else (slice(None), False)
+        keys = {}
+        for entity, (high, low) in tokens.items():
+            alone = unique if entity == lead else token_order(high, low)[1]
+            keys[entity] = Tokens(high[order], low[order], unique=alone, ordered=entity == lead)
+            _count(self.figures.repeated, entity, 0 if alone else _repeats(high, low))
+        values: dict[str, Values] = {}
+        for name, parts in self.values.items():
+            numbers = _joined([n for n, _ in parts], np.int64)[order]
+            values[name] = (numbers, _mask(parts, order))
+        count = len(next(iter(tokens.values()))[0]) if tokens else 0
+        return Frame(
+            count,
+            keys,
+            {name: _joined(parts, np.int16)[order] for name, parts in self.codes.items()},
+            {name: _joined(parts, np.bool_)[order] for name, parts in self.bits.items()},
+            values,
+        )
+
+
+def _mask(parts: list[Values], order: NDArray[np.int64] | slice) -> NDArray[np.bool_] | None:
+    if all(there is None for _, there in parts):
+        return None
+    masks = [np.ones(len(n), dtype=bool) if there is None else there for n, there in parts]
+    return np.concatenate(masks)[order]
+
+
+def _count(into: dict[str, int], name: str, number: int) -> None:
+    into[name] = into.get(name, 0) + int(number)
+
+
+def _repeats(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> int:
+    pairs = np.stack([high, low], axis=1)
+    return len(pairs) - len(np.unique(pairs, axis=0))
+
+
+def _kept(column, keep):  # type: ignore[no-untyped-def]
+    if keep is None:
+        return column
+    if isinstance(column, np.ndarray):
+        return column[keep]
+    return [value for value, stays in zip(column, keep.tolist(), strict=True) if stays]
+
+
+def _joined(parts, dtype):  # type: ignore[no-untyped-def]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+
+
+def protected_names(figures: Mapping[str, int], table: str) -> dict[str, int]:
+    """Return the figures that an answer states, under `name.table` keys."""
+    return {f"{name}.{table}": n for name, n in figures.items() if name != "rows"}

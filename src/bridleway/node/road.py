@@ -1,0 +1,200 @@
+"""The road between an asker's node and every party of a question: each step as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bridleway.answer import Answer, answer_from_body
+from bridleway.ask import Asking, Charged, Held, Met, Protected
+from bridleway.errors import Fault, Gap, Refused
+from bridleway.keys.dsse import peek
+from bridleway.model.canonical import strict_json
+from bridleway.model.flow import Grant, Share
+from bridleway.model.names import require_id
+from bridleway.model.passport import PAYLOAD_RECEIPT, Passport, PinnedQuestion
+from bridleway.model.policy import strictest_of
+from bridleway.node.asking import stamp
+from bridleway.node.holdings import write_whole
+from bridleway.node.messages import Message
+from bridleway.node.node import Node, closer
+from bridleway.passport.permit import rules_of
+from bridleway.questions.check import check
+from bridleway.questions.plan import Plan, plan
+
+
+class NodeRoad:
+    """Carries a question of one asker's node. One per question."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._proof = ""
+        self._shares: dict[str, Message] = {}
+        self._costs: dict[str, int] = {}
+
+    # (1)
+    def check(self, asking: Asking) -> Grant:
+        """Ask every touched node for its share; the strictest rules win."""
+        self._proof = asking.proof
+        passport, _, _ = self.node.register.current(asking.passport_id, self.node.now())
+        pinned = self._pinned(passport, asking)
+        nodes = sorted({n for t in asking.question.tables for n in _nodes(passport, t)})
+        self._shares = self.node.send_all(
+            "share", {node: {"proof": asking.proof} for node in nodes}, asking.request
+        )
+        shares = tuple(Share.from_json(self._shares[node].body) for node in nodes)
+        grant = Grant(
+            passport_id=passport.id,
+            passport_digest=passport.digest,
+            question_id=pinned.id,
+            question=asking.question,
+            technique=pinned.technique,
+            linker=passport.linker if pinned.technique != "local" else None,
+            shares=shares,
+            rules=strictest_of([rules_of(passport), *(share.rules for share in shares)]),
+            asker=asking.asker,
+            request=asking.request,
+            at=stamp(self.node.now()),
+            until=min(share.until for share in shares),
+            at_most={t: _at_most(passport, t) for t in asking.question.tables},
+        )
+        facts = {table: grant.facts(table) for table in asking.question.tables}
+        check(asking.question, facts, grant.at_most, grant.technique)
+        return grant
+
+    def _pinned(self, passport: Passport, asking: Asking) -> PinnedQuestion:
+        questions = self.node.register.pinned(passport)
+        for pinned in passport.questions:
+            if questions.get(pinned.id) == asking.question:
+                return pinned
+        known = ", ".join(f"'{q.id}'" for q in passport.questions)
+        raise Refused(
+            f"Passport '{passport.id}' does not permit this question: it is not one of those "
+            f"that were reviewed ({known}).",
+            "Ask one of those as it is written, or put this one into a new version and have it signed.",
+            code="not-pinned",
+        )
+
+    # (2)
+    def plan(self, grant: Grant) -> Plan:
+        """Derive what each source does from the grant alone."""
+        return plan(grant)
+
+    # (3)
+    def charge(self, grant: Grant, made: Plan) -> Charged:
+        """Reserve at all nodes before any computes; serve the stored answer if all have it."""
+        answers = self.node.send_all(
+            "charge", {node: self._grant_body(grant) for node in grant.nodes}, grant.request
+        )
+        self._costs = {node: int(a.body["cost"]) for node, a in answers.items()}
+        stored = [answer.body["stored"] for answer in answers.values()]
+        same = stored[0] is not None and all(s == stored[0] for s in stored)
+        return Charged(grant, made, dict(stored[0]) if same else None)
+
+    def _grant_body(self, grant: Grant) -> dict[str, Any]:
+        return {
+            "grant": grant.to_json(),
+            "proof": self._proof,
+            "shares": {
+                node: {"to": self.node.id, "signature": message.signature.hex()}
+                for node, message in self._shares.items()
+            },
+        }
+
+    # (4)
+    def protect(self, charged: Charged) -> Protected:
+        """Open the meeting place, let the first source draw the key, let every source send."""
+        grant = charged.grant
+        self._meet(grant)
+        if grant.technique == "linked":
+            self.node.send("draw", grant.nodes[0], grant.request, {})
+        self.node.send_all("protect", {node: {} for node in grant.nodes}, grant.request)
+        return Protected(charged)
+
+    def _meet(self, grant: Grant) -> None:
+        self.node.send("meet", closer(grant), grant.request, self._grant_body(grant))
+
+    # (5)
+    def combine(self, protected: Protected) -> Met:
+        """Let the meeting place join or add what came."""
+        grant = protected.charged.grant
+        self.node.send("combine", closer(grant), grant.request, {})
+        return Met(protected.charged)
+
+    # (6)
+    def clear(self, met: Met) -> Held:
+        """Let the meeting place apply disclosure control."""
+        grant = met.charged.grant
+        self.node.send("clear", closer(grant), grant.request, {})
+        return Held(met.charged)
+
+    # (7)
+    def issue(self, held: Held | Charged) -> Answer:
+        """Log the release at every touched node; keep the receipt; return the answer."""
+        charged = held.charged if isinstance(held, Held) else held
+        grant = charged.grant
+        if charged.stored is not None and isinstance(held, Charged):
+            self._meet(grant)
+        cost = max(self._costs.values())
+        body = {"cost": cost, "stored": charged.stored}
+        told = self.node.send("issue", closer(grant), grant.request, body)
+        receipt = str(told.body["receipt"]).encode()
+        keep_receipt(self.node.folder, grant.request, receipt)
+        return answer_from_receipt(receipt)
+
+    def refuse(self, asking: Asking, error: Refused | Gap) -> Refused | Gap:
+        """Log the refusal at the asker's node, keep its receipt, and return the error with it."""
+        receipt = self.node.refusal_receipt(asking, error)
+        keep_receipt(self.node.folder, asking.request, receipt)
+        error.receipt = receipt  # type: ignore[union-attr]
+        return error
+
+
+def _nodes(passport: Passport, table: str) -> tuple[str, ...]:
+    binding = passport.tables.get(table)
+    if binding is None:
+        raise Refused(
+            f"The passport has no table '{table}'.", f"It has: {', '.join(passport.tables)}."
+        )
+    return binding.nodes
+
+
+def _at_most(passport: Passport, table: str) -> int | None:
+    binding = passport.tables[table]
+    if len(binding.nodes) == 1 or binding.disjoint:
+        return 1
+    return binding.at_most
+
+
+def receipt_path(folder: Path, request: str) -> Path:
+    """Return where a node keeps the receipt of a request."""
+    return folder / "receipts" / f"{require_id(request, 'request id')}.json"
+
+
+def keep_receipt(folder: Path, request: str, receipt: bytes) -> None:
+    """Keep a receipt in the asker's node, whole or not at all."""
+    write_whole(receipt_path(folder, request), receipt.decode())
+
+
+def kept_receipt(folder: Path, request: str) -> bytes | None:
+    """Return the receipt of a request, if it was issued."""
+    path = receipt_path(folder, request)
+    return path.read_bytes() if path.exists() else None
+
+
+def answer_from_receipt(receipt: bytes) -> Answer:
+    """Read the answer out of a receipt that this node was just given, or kept."""
+    body = strict_json(peek(receipt, PAYLOAD_RECEIPT))
+    if not isinstance(body, Mapping) or body.get("outcome") not in ("answered", "withheld"):
+        raise Fault("The receipt holds no answer.", "Ask again under a new request id.")
+    clear_words = body["results_in_the_clear"]
+    return answer_from_body(
+        body["answer"],
+        receipt=receipt,
+        outcome=body["outcome"],
+        request=body["request"],
+        cost=body["cost"],
+        figures=body["figures"],
+        notes=(clear_words,) if clear_words else (),
+    )

@@ -1,0 +1,1 @@
+"""Reads, weighs, seals and verifies passports."""
