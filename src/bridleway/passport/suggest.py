@@ -47,7 +47,7 @@ def suggest_gateways(body: Any, facts: Mapping[str, TableFacts] | None = None) -
     """Return gateways that fit who sends, who receives and what for, at most five per flow.
 
     A row has to share a topic with the passport's words and to name the kind of body at one end
-    of the flow; express powers and duties come first, then rows that name both ends.
+    of the flow; rows that name both ends come first, then express powers and duties.
     """
     listed = references.load("legal_gateways").data
     usable, weak = set(listed["usable_as_gateway"]), set(listed["weak_alone"])
@@ -64,8 +64,8 @@ def suggest_gateways(body: Any, facts: Mapping[str, TableFacts] | None = None) -
                 continue
             alone = "; weak when it stands alone: ask a lawyer" if gateway.kind in weak else ""
             order = (
-                int(gateway.kind not in _FIRST_KINDS),
                 2 - int(from_fits) - int(to_fits),
+                int(gateway.kind not in _FIRST_KINDS),
                 -len(shared),
             )
             fits.append(

@@ -11,6 +11,7 @@ from typing import Any
 from bridleway.documents import PathKey
 
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _./()-]*[A-Za-z0-9.)])?|[A-Za-z-]+:[A-Za-z0-9-]+")
+_PLAIN_LINE = re.compile(r"[A-Za-z][A-Za-z0-9 _./(),;'%=<>*-]*[A-Za-z0-9.)]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _READ_DIFFERENTLY = {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
 _WIDTH = 96
@@ -43,7 +44,7 @@ def _entry(
     head: str, value: Any, path: PathKey, indent: int, comments: Mapping[PathKey, list[str]]
 ) -> list[str]:
     """Return the lines of `head value`, with what does not fit indented below."""
-    one_line = None if any(p[: len(path)] == path != p for p in comments) else _flow(value)
+    one_line = None if any(p[: len(path)] == path != p for p in comments) else _line(value)
     if one_line is not None and len(head) + len(one_line) < _WIDTH:
         return [f"{head} {one_line}"]
     if isinstance(value, str):
@@ -62,7 +63,7 @@ def _items(
     lines: list[str] = []
     space = " " * indent
     for number, item in enumerate(items):
-        one_line = _flow(item)
+        one_line = _line(item)
         if one_line is not None and indent + len(one_line) + 2 < _WIDTH:
             lines.append(f"{space}- {one_line}")
         elif isinstance(item, str):
@@ -75,6 +76,13 @@ def _items(
             lines.append(f"{space}-")
             lines += _items(item, (*path, number), indent + 2, comments)
     return lines
+
+
+def _line(value: Any) -> str | None:
+    """Return what may stand alone on a line, where commas need no quotation marks."""
+    if isinstance(value, str) and _PLAIN_LINE.fullmatch(value) and "  " not in value:
+        return value if len(value) <= _WIDTH and not _trap(value) else _flow(value)
+    return _flow(value)
 
 
 def _flow(value: Any) -> str | None:
@@ -103,9 +111,13 @@ def _scalar(value: Any) -> str:
     if not isinstance(value, str):
         return str(value)
     plain = _PLAIN.fullmatch(value) or _DATE.fullmatch(value)
-    if plain and value.lower() not in _READ_DIFFERENTLY and "  " not in value:
+    if plain and not _trap(value) and "  " not in value:
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def _trap(text: str) -> bool:
+    return text.lower() in _READ_DIFFERENTLY
 
 
 def _long_text(head: str, text: str, indent: int) -> list[str]:
@@ -117,7 +129,7 @@ def _long_text(head: str, text: str, indent: int) -> list[str]:
         )
         return [f"{head} >-", *(f"{space}{line}" for line in wrapped)]
     lines = text.split("\n")
-    if len(lines) > 1 and all(line == line.strip() and line.isprintable() for line in lines):
-        if lines[0] and lines[-1]:
-            return [f"{head} |-", *(f"{space}{line}".rstrip() for line in lines)]
+    tidy = all(line == line.strip() and line.isprintable() for line in lines)
+    if len(lines) > 1 and tidy and lines[0] and lines[-1]:
+        return [f"{head} |-", *(f"{space}{line}".rstrip() for line in lines)]
     return [f"{head} {json.dumps(text, ensure_ascii=False)}"]

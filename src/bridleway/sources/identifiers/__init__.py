@@ -1,0 +1,1 @@
+"""One file per identifier type. A part exports what `bridleway.sources.identity` documents."""
