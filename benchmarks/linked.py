@@ -25,7 +25,6 @@ def _question(alias: str) -> str:
     )
 
 
-
 def _catalogue(source: str, columns: dict[str, str]) -> str:
     lines = "\n".join(f"      {name}: {facts}" for name, facts in columns.items())
     return (
@@ -69,8 +68,12 @@ def catalogues(folder: Path, sensitive: bool) -> dict[str, tuple[str, str]]:
 
 
 def _fields(*names: str) -> list[dict[str, str]]:
-    made = [{"name": "nhs_number", "form": "key-only", "why": "join", "category": "uk.id.nhs_number"}]
-    return made + [{"name": n, "form": "raw", "why": "measured", "category": "plain"} for n in names]
+    made = [
+        {"name": "nhs_number", "form": "key-only", "why": "join", "category": "uk.id.nhs_number"}
+    ]
+    return made + [
+        {"name": n, "form": "raw", "why": "measured", "category": "plain"} for n in names
+    ]
 
 
 def product(folder: Path, repeats: int, sensitive: bool) -> dict[str, Any]:

@@ -54,9 +54,7 @@ def passport_body(
     }
 
 
-def build(
-    catalogues: Mapping[str, tuple[str, str]], body: Mapping[str, Any]
-) -> Workspace:
+def build(catalogues: Mapping[str, tuple[str, str]], body: Mapping[str, Any]) -> Workspace:
     """Return a workspace whose sources are released and whose passport every controller signed.
 
     catalogues: 'node.source' -> (URL, catalogue YAML).

@@ -38,7 +38,25 @@ _WHERE = {
     "verify": "bridleway.api",
 }
 
-__all__ = sorted([*_WHERE, "__version__"])
+__all__ = [
+    "Answer",
+    "BridlewayError",
+    "Fault",
+    "Gap",
+    "Passport",
+    "Question",
+    "Refused",
+    "Rules",
+    "UsageError",
+    "Workspace",
+    "__version__",
+    "ask",
+    "col",
+    "init",
+    "open",
+    "question",
+    "verify",
+]
 
 if TYPE_CHECKING:
     from bridleway.answer import Answer

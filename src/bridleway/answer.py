@@ -106,7 +106,9 @@ class Answer:
         body = ""
         for row in self.table():
             cells = "".join(
-                f"<td><em>{WITHHELD}</em></td>" if value is None else f"<td>{html.escape(str(value))}</td>"
+                f"<td><em>{WITHHELD}</em></td>"
+                if value is None
+                else f"<td>{html.escape(str(value))}</td>"
                 for value in row.values()
             )
             body += f"<tr>{cells}</tr>"

@@ -61,7 +61,9 @@ def test_the_answer_is_the_rounded_truth_and_small_cells_are_withheld(place: Wor
     assert sum(v is not None for v in shown.values()) >= 2
 
 
-def test_the_receipt_verifies_offline_and_a_changed_answer_fails(place: Workspace, tmp_path: Path) -> None:
+def test_the_receipt_verifies_offline_and_a_changed_answer_fails(
+    place: Workspace, tmp_path: Path
+) -> None:
     """`bridleway verify` needs only the receipt and the trust file."""
     answer = place.ask("by-area", "renters-in-need", ASKER, PASSWORD)
     path = answer.save_receipt(tmp_path / "receipt.json")
@@ -77,7 +79,9 @@ def test_the_receipt_verifies_offline_and_a_changed_answer_fails(place: Workspac
 def test_asking_again_returns_the_stored_answer_and_costs_nothing(place: Workspace) -> None:
     """A pinned question is answered once per data version."""
     first = place.ask("by-area", "renters-in-need", ASKER, PASSWORD)
-    again = place.ask(BY_AREA.lower().replace("'rent'", "'rent'"), "renters-in-need", ASKER, PASSWORD)
+    again = place.ask(
+        BY_AREA.lower().replace("'rent'", "'rent'"), "renters-in-need", ASKER, PASSWORD
+    )
     assert again.cost == 0
     assert again.rows == first.rows
     assert again.request != first.request
@@ -129,13 +133,17 @@ def test_revocation_bites_at_once(tmp_path: Path) -> None:
         submit(place, body())
         approve(place, "renters-in-need")
         place.ask("by-area", "renters-in-need", ASKER, PASSWORD)
-        place.sign("renters-in-need", "health/bo-chen", PASSWORD, "revoke", "The purpose has ended.")
+        place.sign(
+            "renters-in-need", "health/bo-chen", PASSWORD, "revoke", "The purpose has ended."
+        )
         with pytest.raises(Refused) as caught:
             place.ask("by-area", "renters-in-need", ASKER, PASSWORD)
         assert "revoked" in str(caught.value)
 
 
-def test_no_message_holds_an_identifier_a_key_or_an_unneeded_column(place: Workspace, tmp_path: Path) -> None:
+def test_no_message_holds_an_identifier_a_key_or_an_unneeded_column(
+    place: Workspace, tmp_path: Path
+) -> None:
     """Every message between nodes is recorded and searched for what must not leave."""
     with make_place(tmp_path, people=500, seed=3) as fresh:
         submit(fresh, body())

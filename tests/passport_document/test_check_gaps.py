@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from worked import FULL_FACTS, FULL_FILL, PEOPLE, TODAY, column, full_text, person, risk, table
 
 from bridleway.documents import Document
 from bridleway.passport.document import path_key, read_passport
+from bridleway.passport.export import export
 from bridleway.passport.gaps import check
 from bridleway.passport.gaps_view import Finding
 from bridleway.passport.new import put
+from bridleway.passport.show import show_text
+from bridleway.passport.suggest import suggest
 
+_BODY: dict[str, Any] = read_passport(full_text()).value
+_PATHS = [*_BODY] + [f"{k}.{i}" for k, v in _BODY.items() if isinstance(v, dict) for i in v]
 COMPLETE = {"conflicts": "none declared"}
 MISSING = object()
 
@@ -126,7 +133,7 @@ GAPS: list[tuple[str, dict[str, Any], str]] = [
     ("general rule", {"lawfulness.schedule1": "dpa18-s1-5"}, "a general rule"),
     ("basis for one controller only", {"lawfulness.article6": {"council": "uk-a6-1-e"}},
      "says nothing for 'health'"),
-    ("basis for a stranger", {"lawfulness.article6": {"concil": "uk-a6-1-e"}}, "Did you mean 'coun"),
+    ("basis for a stranger", {"lawfulness.article6": {"concil": "uk-a6-1-e"}}, "mean 'council'"),
     ("screening leaves out matching", {"screening.triggers": ["wp-5"]}, "leaves out 'ico-6'"),
     ("decision without safeguards",
      {"questions[0].kind": "decision", "technique.by-ward.use": "decision"}, "gate-combine"),
@@ -191,6 +198,7 @@ WARNINGS: list[tuple[str, dict[str, Any], str]] = [
     ("late promise", {"safeguards[2].due": "2026-11-01"}, "is late"),
     ("category does not fit name", {"data.sources[1].fields[1].category": "uk.housing.tenure"},
      "suggests health"),
+    ("new setting", {"setting.code": "in-plase"}, "Did you mean 'in-place'"),
     ("author advises", {"roles.dpo": "city/sam-okoro"}, "nobody advises on their own"),
     ("worst called low", {"risks.sharing[0].likelihood": "probable",
                           "risks.sharing[0].severity": "severe",
@@ -198,7 +206,9 @@ WARNINGS: list[tuple[str, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "said"), [w[1:] for w in WARNINGS], ids=[w[0] for w in WARNINGS])
+@pytest.mark.parametrize(
+    ("changes", "said"), [w[1:] for w in WARNINGS], ids=[w[0] for w in WARNINGS]
+)
 def test_what_a_person_must_weigh_is_a_warning(changes: dict[str, Any], said: str) -> None:
     """Warnings do not stop sealing, and say what to do."""
     warnings = [w for w in _found(changes, "warning") if said in w.sentence]
@@ -279,6 +289,34 @@ def test_a_misshapen_part_never_breaks_the_check(broken: Any) -> None:
         for inner in list(body[key]) if isinstance(body[key], dict) else []:
             changed = {**body, key: {**body[key], inner: broken}}
             assert isinstance(check(Document("p", changed), FULL_FACTS, PEOPLE, TODAY), list)
+
+
+_parts = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(
+        ["linked", "council", "health.records", "clodc", "hz-general", "2026-11-23", "high"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["id", "from", "to", "at", "use", "sources", "fields", "name", "kind",
+                         "until", "applies", "council", "residual", "category"]),
+        inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_body_breaks_check_show_or_export(data: st.DataObject) -> None:
+    """Whatever a text says, reading it gives findings and words, never a fault."""
+    body = dict(_BODY)
+    for path in data.draw(st.lists(st.sampled_from(_PATHS), min_size=1, max_size=4)):
+        part = data.draw(_parts)
+        key, _, inner = path.partition(".")
+        body[key] = {**_BODY[key], inner: part} if inner else part
+    check(Document("p", body), FULL_FACTS, PEOPLE, TODAY)
+    suggest(Document("p", body), FULL_FACTS)
+    show_text(body)
+    for form in ("dpia-md", "dsa-md", "atrs-json"):
+        export(body, "", "", [], form)
 
 
 def test_risks_are_worded_in_full() -> None:

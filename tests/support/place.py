@@ -88,7 +88,9 @@ def write_sources(folder: Path, people: int = 2000, seed: int = 1) -> dict[str, 
     """Write housing.duckdb, conditions.parquet and claims.csv; return 'node.source' -> URL."""
     random_ = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = [n for s in range(999_000_000, 999_000_000 + 2 * people) if (n := nhs_number(s))][:people]
+    numbers = [n for s in range(999_000_000, 999_000_000 + 2 * people) if (n := nhs_number(s))][
+        :people
+    ]
     rows = [
         (
             number,
@@ -115,7 +117,9 @@ def write_sources(folder: Path, people: int = 2000, seed: int = 1) -> dict[str, 
         engine.executemany("insert into everyone values (?, ?, ?, ?, ?, ?)", rows)
         engine.execute(f"copy (select nhs_number, disabled from everyone) to '{conditions}'")
         engine.execute(f"copy (select nhs_number, low_income from everyone) to '{claims}' (header)")
-        engine.execute("create table register as select nhs_number, area, tenure, rent from everyone")
+        engine.execute(
+            "create table register as select nhs_number, area, tenure, rent from everyone"
+        )
         engine.execute("drop table everyone")
     return {
         "council.housing": f"duckdb://{housing}",
@@ -163,7 +167,11 @@ def body(**changes: Any) -> dict[str, Any]:
                 "work": {"at": ["jobs.claims.claims"]},
             },
             "links": [
-                {"entity": "person", "tables": ["housing", "health", "work"], "where": "at the linker"}
+                {
+                    "entity": "person",
+                    "tables": ["housing", "health", "work"],
+                    "where": "at the linker",
+                }
             ],
             "frequency": {"runs": 100, "per": "year"},
         },
@@ -178,8 +186,17 @@ def body(**changes: Any) -> dict[str, Any]:
 
 
 def _fields(*names: str) -> list[dict[str, str]]:
-    made = [{"name": "nhs_number", "form": "key-only", "why": "join key", "category": "uk.id.nhs_number"}]
-    return made + [{"name": n, "form": "raw", "why": "the question", "category": "plain"} for n in names]
+    made = [
+        {
+            "name": "nhs_number",
+            "form": "key-only",
+            "why": "join key",
+            "category": "uk.id.nhs_number",
+        }
+    ]
+    return made + [
+        {"name": n, "form": "raw", "why": "the question", "category": "plain"} for n in names
+    ]
 
 
 def put(data: dict[str, Any], path: str, value: Any) -> None:
@@ -213,7 +230,9 @@ CONTROLLERS = ("council/ann-lee", "health/bo-chen", "jobs/cy-dunn")
 
 def submit(place: Workspace, made: Mapping[str, Any]) -> Passport:
     """Submit a passport body as its author."""
-    return place.submit(Document("passport.yaml", copy.deepcopy(dict(made))), made["roles"]["author"], PASSWORD)
+    return place.submit(
+        Document("passport.yaml", copy.deepcopy(dict(made))), made["roles"]["author"], PASSWORD
+    )
 
 
 def approve(place: Workspace, passport: str, people: Sequence[str] = CONTROLLERS) -> None:

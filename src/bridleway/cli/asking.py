@@ -34,16 +34,25 @@ def ask(
         str, typer.Argument(help="SQL, the id of a question in the passport, or @FILE.")
     ],
     passport: Annotated[
-        str | None, typer.Option("--passport", "-p", help="The passport's id (or FILE with --dummy).")
+        str | None,
+        typer.Option("--passport", "-p", help="The passport's id (or FILE with --dummy)."),
     ] = None,
     person: Annotated[str | None, typer.Option("--as", help="Who asks: NODE/NAME.")] = None,
-    receipt: Annotated[Path | None, typer.Option("--receipt", help="Also write the receipt here.")] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Also draw the answer to a PNG or SVG.")] = None,
+    receipt: Annotated[
+        Path | None, typer.Option("--receipt", help="Also write the receipt here.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Also draw the answer to a PNG or SVG.")
+    ] = None,
     request: Annotated[
-        str | None, typer.Option("--request", help="Request id: the same one returns the stored answer.")
+        str | None,
+        typer.Option("--request", help="Request id: the same one returns the stored answer."),
     ] = None,
     dummy: Annotated[
-        bool, typer.Option("--dummy", help="Run on dummy data made from the catalogues; no passport needed.")
+        bool,
+        typer.Option(
+            "--dummy", help="Run on dummy data made from the catalogues; no passport needed."
+        ),
     ] = False,
     workspace: WorkspaceOption = Path(),
     password_file: PasswordFile = None,

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @guarded
 def demo(
-    people: Annotated[int, typer.Option(min=100, max=2_000_000, help="People in the town.")] = 60_000,
+    people: Annotated[
+        int, typer.Option(min=100, max=2_000_000, help="People in the town.")
+    ] = 60_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same town.")] = 11,
     keep: Annotated[
         Path | None, typer.Option("--keep", help="Keep town and workspace in this new folder.")

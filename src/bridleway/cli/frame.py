@@ -121,7 +121,9 @@ def password_for(person: str, file: Path | None) -> str:
         try:
             return file.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError):
-            raise UsageError("The password file cannot be read.", "Check it.", where=str(file)) from None
+            raise UsageError(
+                "The password file cannot be read.", "Check it.", where=str(file)
+            ) from None
     given = os.environ.get(PASSWORD_VARIABLE)
     if given is not None:
         return given

@@ -61,4 +61,8 @@ def sealed(
     """Open the controllers' sealed log: exact figures, and which rule hid which cell."""
     with at(workspace) as place:
         notes = place.node(node).sealed_log()
-    show({"node": node, "notes": notes}, as_json, lambda: say(*(json.dumps(n, ensure_ascii=False) for n in notes)))
+    show(
+        {"node": node, "notes": notes},
+        as_json,
+        lambda: say(*(json.dumps(n, ensure_ascii=False) for n in notes)),
+    )

@@ -48,14 +48,17 @@ def new(
     ] = None,
     tables: Annotated[
         list[str] | None,
-        typer.Option("--table", "-t", help="NAME=NODE.SOURCE.TABLE[,...]; repeat it. Default: all."),
+        typer.Option(
+            "--table", "-t", help="NAME=NODE.SOURCE.TABLE[,...]; repeat it. Default: all."
+        ),
     ] = None,
     linker: Annotated[str, typer.Option("--linker", help="The node where results meet.")] = "",
     template: Annotated[
         str, typer.Option("--template", help="light, standard, full, urgent or first-question.")
     ] = "",
     role: Annotated[
-        list[str] | None, typer.Option("--role", help="ROLE=NODE/NAME, such as dpo=council/jo-bell.")
+        list[str] | None,
+        typer.Option("--role", help="ROLE=NODE/NAME, such as dpo=council/jo-bell."),
     ] = None,
     fill: Annotated[
         list[str] | None, typer.Option("--fill", help="PATH=VALUE, such as purpose.aim='...'.")
@@ -167,7 +170,9 @@ def search_precedents(place: Workspace, sources: list[str], words: list[str]) ->
 
 @app.command("check")
 @guarded
-def check(file: FileArgument, workspace: WorkspaceOption = Path(), as_json: JsonFlag = False) -> None:
+def check(
+    file: FileArgument, workspace: WorkspaceOption = Path(), as_json: JsonFlag = False
+) -> None:
     """List every gap in plain words, with file, line and remedy. Exit code 5 if there is one."""
     with at(workspace) as place:
         document = _read(file)
@@ -183,7 +188,10 @@ def check(file: FileArgument, workspace: WorkspaceOption = Path(), as_json: Json
         count = len(gaps) + len(problems)
         say(f"{count} gaps." if count else "No gap: it can be submitted.")
 
-    data = {"gaps": len(gaps) + len(problems), "findings": [f.to_json() for f in findings] + problems}
+    data = {
+        "gaps": len(gaps) + len(problems),
+        "findings": [f.to_json() for f in findings] + problems,
+    }
     show(data, as_json, lines)
     if gaps or problems:
         raise typer.Exit(Gap.exit_code)
@@ -209,7 +217,8 @@ def _question_problems(document: Document) -> list[dict[str, str]]:
         except BridlewayError as error:
             place = document.where("questions", index, "text")
             made.append(
-                error.to_json() | {"severity": "gap", "where": f"{place}, in the question: {error.where}"}
+                error.to_json()
+                | {"severity": "gap", "where": f"{place}, in the question: {error.where}"}
             )
     return made
 
@@ -237,7 +246,11 @@ def seal(
         envelope = seal_passport(document.value, signer)
     write_whole(to, envelope.decode())
     digest = sha256_hex(canonical_json(document.value))
-    show({"sealed": str(to), "digest": digest}, as_json, lambda: say(f"Sealed to {to}. Digest {digest}."))
+    show(
+        {"sealed": str(to), "digest": digest},
+        as_json,
+        lambda: say(f"Sealed to {to}. Digest {digest}."),
+    )
 
 
 @app.command("submit")
@@ -266,7 +279,9 @@ def submit(
     }
 
     def lines() -> None:
-        say(f"{passport.id} version {passport.version}: {standing.state}. Digest {passport.digest[:16]}.")
+        say(
+            f"{passport.id} version {passport.version}: {standing.state}. Digest {passport.digest[:16]}."
+        )
         say(*(f"  {item}" for item in standing.missing))
 
     show(data, as_json, lines)
@@ -296,7 +311,9 @@ def sign(
             help="Narrows: RULE=NUMBER, until=DATE, most_runs=NUMBER, remove=TABLE.COLUMN.",
         ),
     ] = None,
-    overrides: Annotated[str, typer.Option("--overrides", help="Advice not followed, and why.")] = "",
+    overrides: Annotated[
+        str, typer.Option("--overrides", help="Advice not followed, and why.")
+    ] = "",
     until: Annotated[str | None, typer.Option("--until", help="The statement's own end.")] = None,
     version: VersionOption = None,
     workspace: WorkspaceOption = Path(),
@@ -353,7 +370,12 @@ def withdraw(
     """Withdraw a passport, as its author."""
     with at(workspace) as place:
         standing = place.sign(
-            passport_id, person, password_for(person, password_file), "withdraw", reasons, version=version
+            passport_id,
+            person,
+            password_for(person, password_file),
+            "withdraw",
+            reasons,
+            version=version,
         )
     _show_state(passport_id, standing, as_json, f"{person}: withdrawn.")
 
@@ -448,8 +470,12 @@ def export(
 @app.command("list")
 @guarded
 def passports(
-    source: Annotated[list[str] | None, typer.Option("--source", help="Only those that touch it.")] = None,
-    words: Annotated[list[str] | None, typer.Option("--word", help="Only those with the word.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Only those that touch it.")
+    ] = None,
+    words: Annotated[
+        list[str] | None, typer.Option("--word", help="Only those with the word.")
+    ] = None,
     workspace: WorkspaceOption = Path(),
     as_json: JsonFlag = False,
 ) -> None:

@@ -55,9 +55,7 @@ def status(workspace: WorkspaceOption = Path(), as_json: JsonFlag = False) -> No
             {
                 "node": node.id,
                 "name": place.trust[node.id].name,
-                "people": sorted(
-                    c.id for c in node.register.people.values() if c.node == node.id
-                ),
+                "people": sorted(c.id for c in node.register.people.values() if c.node == node.id),
                 "sources": [f"{node.id}.{name}" for name in node.holdings.names()],
             }
             for node in place.nodes.values()
@@ -106,7 +104,11 @@ def add(
             node, name, role, start, until, password_for(f"the new person {name}", password_file)
         )
         path = place.key_path(made.id)
-    data = {"person": made.id, "roles": {r: list(s) for r, s in made.roles.items()}, "key": str(path)}
+    data = {
+        "person": made.id,
+        "roles": {r: list(s) for r, s in made.roles.items()},
+        "key": str(path),
+    }
     show(data, as_json, lambda: say(f"{made.id}: {', '.join(made.roles)}. Key: {path}"))
 
 
@@ -125,5 +127,7 @@ def people(workspace: WorkspaceOption = Path(), as_json: JsonFlag = False) -> No
     show(
         {"people": rows},
         as_json,
-        lambda: table(["person", "name", "role", "from", "until"], [list(r.values()) for r in rows]),
+        lambda: table(
+            ["person", "name", "role", "from", "until"], [list(r.values()) for r in rows]
+        ),
     )

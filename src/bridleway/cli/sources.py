@@ -58,7 +58,9 @@ def absolute(url: str) -> str:
 def describe(
     node: NodeArgument,
     name: NameArgument,
-    again: Annotated[bool, typer.Option("--again", help="Write it anew; keep the old one.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Write it anew; keep the old one.")
+    ] = False,
     workspace: WorkspaceOption = Path(),
     as_json: JsonFlag = False,
 ) -> None:
@@ -88,7 +90,9 @@ def release(
     with at(workspace) as place, working(f"Reading {node}.{name} once ...", as_json):
         made = place.release_source(node, name)
     data = {"source": f"{node}.{name}", "version": made.version, "at": made.at}
-    show(data, as_json, lambda: say(f"{node}.{name}: data version {made.version[:16]} at {made.at}."))
+    show(
+        data, as_json, lambda: say(f"{node}.{name}: data version {made.version[:16]} at {made.at}.")
+    )
 
 
 @app.command("dummy")
@@ -133,5 +137,7 @@ def sources(workspace: WorkspaceOption = Path(), as_json: JsonFlag = False) -> N
     show(
         {"sources": rows},
         as_json,
-        lambda: table(["source", "catalogue", "data version", "declared"], [list(r.values()) for r in rows]),
+        lambda: table(
+            ["source", "catalogue", "data version", "declared"], [list(r.values()) for r in rows]
+        ),
     )

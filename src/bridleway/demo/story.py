@@ -33,12 +33,32 @@ PEOPLE = (
     ("job-service", "Zoë Brandt", ("controller",)),
 )
 SIGNATURES = (
-    ("thornby-council/lewis-grant", "advise", "The gateways claimed are arguable; keep the notice dates."),
+    (
+        "thornby-council/lewis-grant",
+        "advise",
+        "The gateways claimed are arguable; keep the notice dates.",
+    ),
     ("thornby-council/priya-nair", "advise", "Proportionate: counts only, fields few, review set."),
-    ("city-data-office/ana-duarte", "back", "People lose homes while we guess; I answer for the notice."),
-    ("thornby-health/moira-fenn", "approve", "Only one bit per person leaves, under a key of this question."),
-    ("thornby-council/jo-marsh", "approve", "Small figures stay hidden; doing nothing costs people their homes."),
-    ("thornby-health/noor-haddad", "approve", "The risk left is low; the harm of not asking is not."),
+    (
+        "city-data-office/ana-duarte",
+        "back",
+        "People lose homes while we guess; I answer for the notice.",
+    ),
+    (
+        "thornby-health/moira-fenn",
+        "approve",
+        "Only one bit per person leaves, under a key of this question.",
+    ),
+    (
+        "thornby-council/jo-marsh",
+        "approve",
+        "Small figures stay hidden; doing nothing costs people their homes.",
+    ),
+    (
+        "thornby-health/noor-haddad",
+        "approve",
+        "The risk left is low; the harm of not asking is not.",
+    ),
     ("job-service/zoe-brandt", "approve", "No decision about a person follows; the need is plain."),
 )
 SOURCES = (

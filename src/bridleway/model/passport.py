@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal as OneOf, TypeAlias
+from typing import Any, TypeAlias
+from typing import Literal as OneOf
 
 Decision: TypeAlias = OneOf[
     "approve", "approve_with_conditions", "ask_changes", "refuse", "advise", "back",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal as OneOf, TypeAlias
+from typing import Any, TypeAlias
+from typing import Literal as OneOf
 
 from bridleway.errors import UsageError
 from bridleway.model.canonical import digest_of
@@ -41,6 +42,15 @@ class Literal:
     def __post_init__(self) -> None:
         if isinstance(self.value, float):
             raise UsageError("A literal is a floating-point number.", "Use an int or a Decimal.")
+
+    # Python holds that True == 1 == Decimal(1); a question that asks for one is not the other.
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Literal):
+            return NotImplemented
+        return type(self.value) is type(other.value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((type(self.value).__name__, self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +232,11 @@ def _encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     return value
+
+
+def node_json(node: Any) -> Any:
+    """Return the plain JSON data of any noun of a question: what `canonical` sorts by."""
+    return _encode(node)
 
 
 def _encode_literal(value: LiteralValue) -> Any:

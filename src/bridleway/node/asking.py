@@ -26,7 +26,13 @@ def moment(text: str) -> datetime:
 
 
 def sign_asking(
-    signer: Signer, question: Question, passport: str, purpose: str, asker: str, request: str, at: str
+    signer: Signer,
+    question: Question,
+    passport: str,
+    purpose: str,
+    asker: str,
+    request: str,
+    at: str,
 ) -> Asking:
     """Return the asking, signed with the person's own key."""
     body = {
@@ -62,5 +68,3 @@ def read_asking(proof: str, people: Mapping[str, PersonCertificate]) -> Asking:
             code="asker",
         )
     return asking
-
-

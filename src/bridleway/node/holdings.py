@@ -80,7 +80,9 @@ class Holdings:
         if not tables:
             raise UsageError("The source holds no table.", "Check the URL.", where=name)
         # A relative path is kept relative to the workspace's own folder, so that both can move.
-        write_whole(self.folder / name / "source.json", json.dumps({"source": 1, "url": url}), 0o600)
+        write_whole(
+            self.folder / name / "source.json", json.dumps({"source": 1, "url": url}), 0o600
+        )
         return tables
 
     @contextmanager
@@ -239,5 +241,3 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
             "Check the folder's permissions and space.",
             where=path.name,
         ) from None
-
-

@@ -15,8 +15,9 @@ from bridleway.disclosure.words import rules_in_words, what_you_can_do
 from bridleway.errors import Fault, Refused
 from bridleway.ledger.receipts import commitment
 from bridleway.model.flow import ALL, Cleared, Combined, Grant
+from bridleway.model.plan import Plan, Recipe
 from bridleway.node.meter import Meter
-from bridleway.questions.plan import Plan, Recipe, plan
+from bridleway.questions.plan import plan
 from bridleway.techniques.cells import cells_of, people_matched
 from bridleway.techniques.federated import combine
 from bridleway.techniques.frames import Frame, from_ipc
@@ -40,7 +41,9 @@ class Meeting:
     def receive(self, node: str, body: Mapping[str, Any], attachment: bytes | memoryview) -> None:
         """Take one node's partial result. Raises Refused from a node that does not take part."""
         if node not in self.grant.nodes:
-            raise Refused("That node takes no part in this question.", "Ask again.", code="stranger")
+            raise Refused(
+                "That node takes no part in this question.", "Ask again.", code="stranger"
+            )
         if self.grant.technique == "federated":
             words = np.frombuffer(attachment, dtype="<u8").reshape(-1, 2)
             self.vectors[node] = words
@@ -62,7 +65,8 @@ class Meeting:
         if self.grant.technique == "federated":
             self._require(set(self.vectors), set(self.grant.nodes))
             at_most = max(
-                (m for t in recipe.tables if (m := self.grant.at_most.get(t)) is not None), default=1
+                (m for t in recipe.tables if (m := self.grant.at_most.get(t)) is not None),
+                default=1,
             )
             parts = [self.vectors[node] for node in self.grant.nodes]
             cells = combine(recipe, parts, at_most)
@@ -172,5 +176,3 @@ class Meetings:
         """Forget a meeting and everything in it."""
         with self._lock:
             self._open.pop(request, None)
-
-

@@ -395,7 +395,9 @@ class Node:
     def _meet(self, message: Message) -> Mapping[str, Any]:
         grant, _, _ = self._verified_grant(message.body)
         if closer(grant) != self.id:
-            raise Refused("This node is not the question's meeting place.", "Ask again.", code="linker")
+            raise Refused(
+                "This node is not the question's meeting place.", "Ask again.", code="linker"
+            )
         self.meetings.start(grant)
         return {}
 
@@ -423,8 +425,13 @@ class Node:
             self._note({"request": grant.request, "table": task.name, "figures": figures.to_json()})
             shown = protect_figures(exact, grant.rules)
             if grant.technique == "linked":
-                body = {"table": task.name, "figures": self._named(shown, made.recipe.tables, grant)}
-                self.send("partial", str(grant.linker), grant.request, body, memoryview(to_ipc(frame)))
+                body = {
+                    "table": task.name,
+                    "figures": self._named(shown, made.recipe.tables, grant),
+                }
+                self.send(
+                    "partial", str(grant.linker), grant.request, body, memoryview(to_ipc(frame))
+                )
             elif grant.technique == "local":
                 self.meetings.at(grant.request).keep(self.id, task.name, frame, shown)
             else:
@@ -450,7 +457,9 @@ class Node:
         figures: dict[str, Any] = {}
         for _, shown in frames.values():
             figures |= self._named(shown, made.recipe.tables, grant)
-        self.send("partial", str(grant.linker), grant.request, {"figures": figures}, masked.tobytes())
+        self.send(
+            "partial", str(grant.linker), grant.request, {"figures": figures}, masked.tobytes()
+        )
 
     def _pair(self, node: str) -> bytes:
         with self._lock:
@@ -466,7 +475,8 @@ class Node:
     def sealed_log(self) -> list[dict[str, Any]]:
         """Open the node's own sealed log: exact figures, and which rule hid which cell."""
         opened = [
-            open_sealed(self._sealing_key, note, b"sealed log") for note in self.ledger.sealed_notes()
+            open_sealed(self._sealing_key, note, b"sealed log")
+            for note in self.ledger.sealed_notes()
         ]
         return [json.loads(note) for note in opened]
 
@@ -509,10 +519,19 @@ class Node:
         withheld = all(row["values"] is None for row in answer["rows"])
         outcome = "withheld" if withheld else "answered"
         reasons = canonical_json(_reasons(meeting))
-        common = {"commitment": agreed, "answer": answer, "figures": dict(meeting.figures), "outcome": outcome}
+        common = {
+            "commitment": agreed,
+            "answer": answer,
+            "figures": dict(meeting.figures),
+            "outcome": outcome,
+        }
         bodies = {
             node: common
-            | {"reasons": seal_to(self.trust[node].sealing_key, reasons, grant.request.encode()).hex()}
+            | {
+                "reasons": seal_to(
+                    self.trust[node].sealing_key, reasons, grant.request.encode()
+                ).hex()
+            }
             for node in grant.nodes
         }
         answers = self.send_all("release", bodies, grant.request)
@@ -648,5 +667,3 @@ def _reasons(meeting: Meeting) -> list[Any]:
         {"cell": ["(all)" if repr(v) == "ALL" else v for v in key], "rule": rule}
         for key, rule in meeting.cleared.reasons
     ]
-
-

@@ -78,7 +78,9 @@ def _words(
 ) -> tuple[str, ...]:
     value = document.value.get(key, list(default))
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise UsageError(f"'{key}' is not a list of words.", "Write [a, b].", where=document.where(key))
+        raise UsageError(
+            f"'{key}' is not a list of words.", "Write [a, b].", where=document.where(key)
+        )
     for word in value:
         if known is not None and word not in known:
             raise UsageError(
@@ -92,12 +94,16 @@ def _words(
 def _whole(document: Document, key: str, default: int) -> int:
     value = document.value.get(key, default)
     if type(value) is not int or value < 0:
-        raise UsageError(f"'{key}' is not a whole number.", "Write 0 or more.", where=document.where(key))
+        raise UsageError(
+            f"'{key}' is not a whole number.", "Write 0 or more.", where=document.where(key)
+        )
     return value
 
 
 def _flag(document: Document, key: str) -> bool:
     value = document.value.get(key, False)
     if type(value) is not bool:
-        raise UsageError(f"'{key}' is not true or false.", "Write one of them.", where=document.where(key))
+        raise UsageError(
+            f"'{key}' is not true or false.", "Write one of them.", where=document.where(key)
+        )
     return value

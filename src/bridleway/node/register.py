@@ -140,7 +140,6 @@ class Register:
 def scope_of(passport: Passport) -> Scope:
     """Return the names that a passport's questions may use."""
     tables = {
-        name: frozenset(f.name for f in fields.values())
-        for name, fields in passport.fields.items()
+        name: frozenset(f.name for f in fields.values()) for name, fields in passport.fields.items()
     }
     return Scope(tables, frozenset({"person", *passport.links}))

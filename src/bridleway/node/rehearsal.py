@@ -109,7 +109,9 @@ def compute(grant: Grant, sources: Mapping[str, Source]) -> Combined:
         for node, frames in held.items():
             words = vector(made.recipe, cells_of(made.recipe, frames))
             mine = {
-                (b if a == node else a): secret for (a, b), secret in pairs.items() if node in (a, b)
+                (b if a == node else a): secret
+                for (a, b), secret in pairs.items()
+                if node in (a, b)
             }
             masked = mask(words, node, mine, b"rehearsal")
             meeting.receive(node, {"figures": {}}, masked.tobytes())
@@ -158,7 +160,8 @@ def ask_dummy(
     for name in question.tables:
         if name not in tables:
             raise Refused(
-                f"There is no table '{name}'.{nearest(name, tables)}", f"Known: {', '.join(tables)}."
+                f"There is no table '{name}'.{nearest(name, tables)}",
+                f"Known: {', '.join(tables)}.",
             )
         touched[name] = tables[name]
     grant = rehearsal_grant(question, touched, technique, at_most=limits)

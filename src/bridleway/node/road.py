@@ -14,6 +14,7 @@ from bridleway.model.canonical import strict_json
 from bridleway.model.flow import Grant, Share
 from bridleway.model.names import require_id
 from bridleway.model.passport import PAYLOAD_RECEIPT, Passport, PinnedQuestion
+from bridleway.model.plan import Plan
 from bridleway.model.policy import strictest_of
 from bridleway.node.asking import stamp
 from bridleway.node.holdings import write_whole
@@ -21,7 +22,7 @@ from bridleway.node.messages import Message
 from bridleway.node.node import Node, closer
 from bridleway.passport.permit import rules_of
 from bridleway.questions.check import check
-from bridleway.questions.plan import Plan, plan
+from bridleway.questions.plan import plan
 
 
 class NodeRoad:

@@ -1,9 +1,9 @@
 """A workspace: all nodes of a project in one folder and one process, each with its own keys.
 
-    DIR/
-      workspace.json      setting and node ids
-      trust.json          pinned public keys of every node
-      nodes/NODE/         policy.yaml, keys/, people/, sources/, ledger.sqlite, receipts/
+DIR/
+  workspace.json      setting and node ids
+  trust.json          pinned public keys of every node
+  nodes/NODE/         policy.yaml, keys/, people/, sources/, ledger.sqlite, receipts/
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ class Workspace:
                 (folder / "sources").mkdir()
                 write_whole(folder / "policy.yaml", DEFAULT_TEXT)
             write_whole(building / "trust.json", trust_text(nodes))
-            write_whole(building / "workspace.json", json.dumps({"workspace": 1, "setting": "embedded"}))
+            write_whole(
+                building / "workspace.json", json.dumps({"workspace": 1, "setting": "embedded"})
+            )
             if existed:
                 target.rmdir()
             building.replace(target)
@@ -295,7 +297,9 @@ class Workspace:
         for passport, _ in anyone.register.versions(passport_id):
             if passport.version == version:
                 return passport, anyone.register.standing(passport, self.now())
-        raise UsageError(f"Passport '{passport_id}' has no version {version}.", "See `passport list`.")
+        raise UsageError(
+            f"Passport '{passport_id}' has no version {version}.", "See `passport list`."
+        )
 
     # -- questions
 

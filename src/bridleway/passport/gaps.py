@@ -24,6 +24,8 @@ from bridleway.passport import (
 from bridleway.passport.gaps_touch import touched
 from bridleway.passport.gaps_view import Finding, Findings, View
 
+__all__ = ["Finding", "check", "gaps_only", "lowest_level", "require_complete"]
+
 _RULES: tuple[Callable[[View], Findings], ...] = (
     gaps_needs.shape_rules,
     gaps_needs.needs_rules,
@@ -33,6 +35,7 @@ _RULES: tuple[Callable[[View], Findings], ...] = (
     gaps_parties.gateway_rules,
     gaps_parties.linker_rules,
     gaps_parties.people_rules,
+    gaps_parties.setting_rules,
     gaps_data.table_rules,
     gaps_data.field_rules,
     gaps_data.link_rules,

@@ -50,7 +50,7 @@ def shapes() -> Mapping[str, Shape]:
             Record({"id": Id(), "kind": Code("own_terms.question_kinds"), "text": Text()})
         ),
         "technique": Named(
-            Record({"use": Code("own_terms.techniques"), "why": Text()}),
+            Record({"use": Code("own_techniques.techniques"), "why": Text()}),
             Id(),
             {"results_in_the_clear": Text()},
         ),

@@ -180,6 +180,8 @@ def people_rules(view: View) -> Findings:
     if checker and checker == author:
         yield view.gap("The author checks their own outputs.", "Name a second person.",
                        "outputs", "checker")  # fmt: skip
+    yield from _known(view, checker, "", "outputs", "checker")
+    yield from _known(view, text_at(view.body, "review", "owner"), "", "review", "owner")
     yield from _author_is_no_controller(view, author)
     for number, user in records_at(view.body, "users"):
         if text_at(user, "person"):
@@ -244,3 +246,14 @@ def _author_is_no_controller(view: View, author: str) -> Findings:
                 "Ask another controller to sign.",
                 "parties", "controllers", number,
             )  # fmt: skip
+
+
+def setting_rules(view: View) -> Findings:
+    """A setting that is new to the software asks for a security lead's advice."""
+    code, known = text_at(view.body, "setting", "code"), references.codes("own_terms", "settings")
+    if code and code not in known and not text_at(view.body, "roles", "security"):
+        yield view.warning(
+            f"The setting '{code}' is new.{nearest(code, known)}",
+            f"Name a security lead as roles.security, or write one of {', '.join(known)}.",
+            "setting", "code",
+        )  # fmt: skip

@@ -313,7 +313,8 @@ def _sources(answers: NewAnswers, facts: Mapping[str, TableFacts]) -> list[dict[
             said: dict[str, Any] = {"name": name}
             if several:
                 said["table"] = table.table
-            category = category_hint(name)
+            about_people = bool(table.entities) or column.cls != "plain"
+            category = category_hint(name) if about_people else ""
             if column.cls != "plain" and not category:
                 category = "TODO: what kind of data this is, such as uk.benefit.award"
             if category:

@@ -150,7 +150,7 @@ def _two_columns(left: list[str], right: list[str], width: int) -> list[str]:
     half = (width - 3) // 2
     columns = []
     for heading, paragraphs in ((LEFT, left), (RIGHT, right)):
-        column = [heading, "-" * len(heading)]
+        column = [*textwrap.wrap(heading, half), "-" * min(half, len(heading))]
         for paragraph in paragraphs:
             column += [*textwrap.wrap(paragraph, half), ""]
         columns.append(column[:-1])

@@ -47,7 +47,7 @@ def suggest_gateways(body: Any, facts: Mapping[str, TableFacts] | None = None) -
     """Return gateways that fit who sends, who receives and what for, at most five per flow.
 
     A row has to share a topic with the passport's words and to name the kind of body at one end
-    of the flow; rows that name both ends come first, then express powers and duties.
+    of the flow; rows that name both ends come first, then those that share most topics.
     """
     listed = references.load("legal_gateways").data
     usable, weak = set(listed["usable_as_gateway"]), set(listed["weak_alone"])
@@ -59,14 +59,16 @@ def suggest_gateways(body: Any, facts: Mapping[str, TableFacts] | None = None) -
         for gateway in references.gateways().values():
             shared = sorted(topics & set(gateway.tags))
             from_fits = _names(gateway.disclose_from, ends[0])
-            to_fits = _names(gateway.disclose_to, ends[1]) or _names_each_other(gateway)
+            to_fits = _names(gateway.disclose_to, ends[1]) or (
+                _names_each_other(gateway) and _names(gateway.disclose_from, ends[1])
+            )
             if gateway.kind not in usable or not shared or not (from_fits or to_fits):
                 continue
             alone = "; weak when it stands alone: ask a lawyer" if gateway.kind in weak else ""
             order = (
                 2 - int(from_fits) - int(to_fits),
-                int(gateway.kind not in _FIRST_KINDS),
                 -len(shared),
+                int(gateway.kind not in _FIRST_KINDS),
             )
             fits.append(
                 (

@@ -11,23 +11,12 @@ to trust another's. The WHERE clause is split by who may see what (DESIGN sectio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property, reduce
-from itertools import product
-from operator import mul
-from typing import Any, TypeAlias
+from typing import Any
 
 from bridleway.errors import Refused
 from bridleway.model.catalogue import TableFacts
-from bridleway.model.flow import (
-    ALL,
-    BitColumn,
-    CodeColumn,
-    Grant,
-    KeyColumn,
-    Task,
-    ValueColumn,
-)
+from bridleway.model.flow import BitColumn, CodeColumn, Grant, KeyColumn, Task, ValueColumn
+from bridleway.model.plan import AllOf, AnyOf, Bit, Formula, GroupPart, MeasurePart, Plan, Recipe
 from bridleway.model.question import (
     And,
     Case,
@@ -47,130 +36,12 @@ from bridleway.questions.check import bounds_of
 PERSON = "person"
 
 
-@dataclass(frozen=True, slots=True)
-class Bit:
-    """A bit column of a table's frame."""
-
-    table: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """Every term holds; no term means always."""
-
-    terms: tuple[Formula, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """At least one term holds."""
-
-    terms: tuple[Formula, ...]
-
-
-Formula: TypeAlias = Bit | AllOf | AnyOf
-
-
-@dataclass(frozen=True, slots=True)
-class GroupPart:
-    """Where a group's codes come from, and what they stand for."""
-
-    name: str
-    table: str
-    code: str
-    domain: tuple[Any, ...]
-    sensitive: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MeasurePart:
-    """Where a measure's numbers come from.
-
-    value: a value column of the table's frame; bit: for a proportion. low and high bound one
-    row's value in units of 10**-scale; conditional: the argument is not a bare column.
-    """
-
-    measure: Measure
-    table: str = ""
-    value: str = ""
-    bit: str = ""
-    scale: int = 0
-    low: int = 0
-    high: int = 0
-    conditional: bool = False
-    sensitive: bool = False
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How frames become cells.
-
-    joins: (table, entity, table to the left that holds the entity). people: the tables whose
-    person keys count as evidence. base: the formula of the plain conjuncts; full: of all.
-    """
-
-    tables: tuple[str, ...]
-    joins: tuple[tuple[str, str, str], ...]
-    people: tuple[str, ...]
-    base: Formula
-    full: Formula
-    groups: tuple[GroupPart, ...]
-    margins: str
-    measures: tuple[MeasurePart, ...]
-    rows_per_person: int
-    dominance_n: int
-    predicate_sensitive: bool
-
-    @cached_property
-    def grouping_sets(self) -> tuple[tuple[int, ...], ...]:
-        """Every subset of the groups (CUBE), finest first: positions kept in each."""
-        width = len(self.groups)
-        kept = [
-            tuple(i for i in range(width) if bits[i])
-            for bits in product((True, False), repeat=width)
-        ]
-        return tuple(sorted(kept, key=lambda k: (-len(k), k)))
-
-    def asked(self, kept: tuple[int, ...]) -> bool:
-        """Tell whether the question shows this grouping set."""
-        width = len(self.groups)
-        if self.margins == "cube":
-            return True
-        if self.margins == "rollup":
-            return kept == tuple(range(len(kept)))
-        return len(kept) == width
-
-    def keys(self, kept: tuple[int, ...]) -> list[tuple[Any, ...]]:
-        """Return the cell keys of a grouping set, in domain order."""
-        axes = [g.domain if i in kept else (ALL,) for i, g in enumerate(self.groups)]
-        return [tuple(key) for key in product(*axes)]
-
-    def size(self, kept: tuple[int, ...]) -> int:
-        """Return how many cells a grouping set has."""
-        return reduce(mul, (len(self.groups[i].domain) for i in kept), 1)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One task per (node, table), and the recipe for the party that combines."""
-
-    tasks: tuple[Task, ...]
-    recipe: Recipe
-
-    def for_node(self, node: str) -> tuple[Task, ...]:
-        """Return the tasks of one node, in the question's table order."""
-        return tuple(task for task in self.tasks if task.node == node)
-
-
 def plan(grant: Grant) -> Plan:
     """Return the plan of a granted question. Raises Refused where it cannot be computed."""
     facts = {table: grant.facts(table)[0] for table in grant.question.tables}
     draft = _Draft(grant.question, facts)
     tasks = tuple(
-        draft.task(table, part)
-        for table in grant.question.tables
-        for part in grant.facts(table)
+        draft.task(table, part) for table in grant.question.tables for part in grant.facts(table)
     )
     return Plan(tasks, draft.recipe(grant))
 
@@ -234,7 +105,9 @@ class _Draft:
             sensitive = self._is_sensitive(conjunct)
             if len(tables) == 1:
                 (table,) = tables
-                (secret.setdefault(table, []) if sensitive else self.filters[table]).append(conjunct)
+                (secret.setdefault(table, []) if sensitive else self.filters[table]).append(
+                    conjunct
+                )
             else:
                 (rest if sensitive else base).append(self._formula(conjunct))
         for table, terms in sorted(secret.items()):
@@ -281,9 +154,7 @@ class _Draft:
         return Bit(table, name)
 
     def _is_sensitive(self, node: Any) -> bool:
-        return any(
-            self.facts[c.table].columns[c.name].cls == "sensitive" for c in columns_in(node)
-        )
+        return any(self.facts[c.table].columns[c.name].cls == "sensitive" for c in columns_in(node))
 
     # -- GROUP BY and measures
 

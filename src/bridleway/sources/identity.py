@@ -6,8 +6,9 @@ A part in `identifiers/` exports:
   (a token depends on every byte, so a width that varied by source would join nothing);
 - `one(text) -> bytes`: the rule: the canonical form of one value, or b"" where it is invalid;
 - `example(number) -> str`: the number-th valid dummy value, no real person's;
-- optionally `many(values, lengths_known) -> (blocks, accepted)`: the rule for a whole column;
-  a row that it does not accept is decided by `one`.
+- optionally `many(texts) -> (blocks, accepted)`, the rule for a whole column of text without
+  NULLs, and `integers(numbers) -> (blocks, accepted)`, the same for int64. A text that `many`
+  does not accept is decided by `one`; a number that `integers` does not accept is invalid.
 
 Missing is NULL or blank. Invalid is everything else that has no canonical form: a wrong check
 digit, a placeholder such as 9999999999. Neither ever joins.
@@ -73,45 +74,53 @@ def normalise(array: pa.Array | pa.ChunkedArray, identifier: str) -> Identified:
 def _normalise(array: pa.Array, part: ModuleType) -> Identified:
     if pa.types.is_dictionary(array.type):
         return _from_dictionary(array, part)
-    texts = as_text(array)
-    if texts.null_count == 0:
-        return _present(texts, part)
-    there = np.asarray(texts.is_valid())
-    found = _present(texts.drop_null(), part)
-    valid = np.zeros(len(texts), dtype=bool)
+    if array.null_count == 0:
+        return _present(array, part)
+    there = np.asarray(array.is_valid())
+    found = _present(array.drop_null(), part)
+    valid = np.zeros(len(array), dtype=bool)
     valid[there] = found.valid
-    missing = int(len(there) - np.count_nonzero(there)) + found.missing
-    return Identified(_spread(found.blocks, there, part.WIDTH), valid, missing, found.invalid)
+    missing = array.null_count + found.missing
+    return Identified(_spread(found.blocks, there), valid, missing, found.invalid)
 
 
-def _present(texts: pa.Array, part: ModuleType) -> Identified:
-    """Normalise a column of text without NULLs: whole columns first, odd rows one by one."""
-    count = len(texts)
-    many = getattr(part, "many", None)
-    if many is not None and count:
-        blocks, valid = many(texts)
-        if valid.all():
-            return Identified(blocks, valid, 0, 0)
-    else:
-        blocks = np.zeros((count, part.WIDTH), dtype=np.uint8)
-        valid = np.zeros(count, dtype=bool)
+def _present(array: pa.Array, part: ModuleType) -> Identified:
+    """Normalise a column without NULLs: as a whole first, then odd rows one by one."""
+    if pa.types.is_integer(array.type) and hasattr(part, "integers"):
+        numbers = array.cast(pa.int64(), safe=False)  # beyond int64 turns negative: invalid
+        blocks, valid = part.integers(np.asarray(numbers))
+        return Identified(blocks, valid, 0, int(len(valid) - np.count_nonzero(valid)))
+    texts = as_text(array)
+    if not part.WIDTH:
+        values = [part.one(text) for text in texts.to_pylist()]
+        there = np.fromiter((bool(v) for v in values), dtype=bool, count=len(values))
+        return Identified(values, there, int(len(there) - np.count_nonzero(there)), 0)
+    blocks, valid = part.many(texts) if hasattr(part, "many") and len(texts) else (
+        np.zeros((len(texts), part.WIDTH), dtype=np.uint8), np.zeros(len(texts), dtype=bool)
+    )
+    if valid.all():
+        return Identified(blocks, valid, 0, 0)
+    return _with_odd_rows(texts, blocks, valid, part)
+
+
+def _with_odd_rows(
+    texts: pa.Array, blocks: Blocks, valid: NDArray[np.bool_], part: ModuleType
+) -> Identified:
+    """Decide every row that the column rule did not accept by the rule for one value."""
     odd = np.flatnonzero(~valid)
     if not blocks.flags.writeable:
         blocks = blocks.copy()
     blocks[odd] = 0
     missing = 0
-    values: list[bytes] = []
     for row, text in zip(odd.tolist(), texts.take(pa.array(odd)).to_pylist(), strict=True):
         found = part.one(text)
-        values.append(found)
         if found:
             valid[row] = True
-            if part.WIDTH:
-                blocks[row, : len(found)] = np.frombuffer(found, dtype=np.uint8)
+            blocks[row, : len(found)] = np.frombuffer(found, dtype=np.uint8)
         elif not text.strip():
             missing += 1
-    invalid = int(count - np.count_nonzero(valid)) - missing
-    return Identified(blocks if part.WIDTH else values, valid, missing, invalid)
+    invalid = int(len(valid) - np.count_nonzero(valid)) - missing
+    return Identified(blocks, valid, missing, invalid)
 
 
 def _from_dictionary(array: pa.DictionaryArray, part: ModuleType) -> Identified:
@@ -133,14 +142,21 @@ def _from_dictionary(array: pa.DictionaryArray, part: ModuleType) -> Identified:
     return Identified(blocks, valid, missing, int(len(valid) - np.count_nonzero(valid)) - missing)
 
 
-def _spread(blocks: Blocks | list[bytes], there: NDArray[np.bool_], width: int) -> (
+def _spread(blocks: Blocks | list[bytes], there: NDArray[np.bool_]) -> (
     Blocks | list[bytes]
 ):
     if isinstance(blocks, list):
         rest = iter(blocks)
         return [next(rest) if present else b"" for present in there.tolist()]
-    made = np.zeros((len(there), width), dtype=np.uint8)
-    made[there] = blocks
+    return placed(blocks, there)
+
+
+def placed(rows: Blocks, where: NDArray[np.bool_]) -> Blocks:
+    """Return len(where) rows: `rows` in order where true, zeros elsewhere."""
+    width = rows.shape[1]
+    made = np.zeros((len(where), width), dtype=np.uint8)
+    whole = np.dtype((np.void, width))  # one item per row: three times as fast
+    made.view(whole).reshape(-1)[where] = np.ascontiguousarray(rows).view(whole).reshape(-1)
     return made
 
 

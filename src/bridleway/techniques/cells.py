@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bridleway.errors import Fault
 from bridleway.model.flow import Cell
-from bridleway.questions.plan import AllOf, Bit, Formula, GroupPart, MeasurePart, Recipe
+from bridleway.model.plan import AllOf, Bit, Formula, GroupPart, MeasurePart, Recipe
 from bridleway.techniques.frames import Frame, Tokens, concatenate
 from bridleway.techniques.join import join_rows, ranks
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bridleway.errors import Fault
 from bridleway.model.flow import Cell
-from bridleway.questions.plan import Recipe
+from bridleway.model.plan import Recipe
 from bridleway.techniques.masks import add, decode, encode
 
 Words = NDArray[np.uint64]
@@ -50,9 +50,7 @@ def total(parts: Sequence[Words]) -> Words:
     return first
 
 
-def combine(
-    recipe: Recipe, parts: Sequence[Words], at_most: int
-) -> tuple[Cell, ...]:
+def combine(recipe: Recipe, parts: Sequence[Words], at_most: int) -> tuple[Cell, ...]:
     """Return the cells of all organisations together.
 
     at_most: in how many organisations one person may be (declared). With m > 1 'people' is the

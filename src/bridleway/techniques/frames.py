@@ -50,10 +50,12 @@ def to_ipc(frame: Frame) -> pa.Buffer:
     columns |= {f"b.{name}": pa.array(bits) for name, bits in frame.bits.items()}
     for name, (numbers, there) in frame.values.items():
         columns[f"v.{name}"] = pa.array(numbers, mask=None if there is None else ~there)
-    flags = {
-        entity: f"{int(t.unique)}{int(t.ordered)}" for entity, t in frame.keys.items()
-    } | {"count": str(frame.count)}
-    batch = pa.record_batch(columns) if columns else pa.record_batch({"none": pa.nulls(frame.count)})
+    flags = {entity: f"{int(t.unique)}{int(t.ordered)}" for entity, t in frame.keys.items()} | {
+        "count": str(frame.count)
+    }
+    batch = (
+        pa.record_batch(columns) if columns else pa.record_batch({"none": pa.nulls(frame.count)})
+    )
     batch = batch.replace_schema_metadata(flags)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:

@@ -94,7 +94,7 @@ def _match(
 ) -> tuple[Rows, Rows]:
     """Match sorted needles in sorted hay, part by part, on all cores."""
     parts = max(1, max(len(high), len(hay_high)) // ROWS_PER_PART)
-    cuts = np.arange(1, parts, dtype=np.uint64) * np.uint64((1 << 64) // parts)
+    cuts = np.arange(1, parts, dtype=np.uint64) * np.uint64(((1 << 64) - 1) // parts)
     needle_edges = [0, *np.searchsorted(high, cuts).tolist(), len(high)]
     hay_edges = [0, *np.searchsorted(hay_high, cuts).tolist(), len(hay_high)]
 

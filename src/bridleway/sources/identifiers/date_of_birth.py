@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bridleway.sources.identity import even_rows
+from bridleway.sources.shapes import DATE
 
 WIDTH = 10
 
@@ -26,7 +27,6 @@ _RULE = re.compile(
     r"(?:([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})|([0-9]{4})([0-9]{2})([0-9]{2}))"
     r"(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?"
 )
-_EXACT = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"
 
 
 def one(text: str) -> bytes:
@@ -45,8 +45,8 @@ def one(text: str) -> bytes:
 
 
 def many(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Check a column of text without NULLs; days after the 28th are left to `one`."""
-    shaped = pc.match_substring_regex(texts, _EXACT)
+    """Check a column of text without NULLs; other spellings are left to `one`."""
+    shaped = pc.match_substring_regex(texts, DATE)
     ordered = pc.and_(
         pc.greater_equal(texts, _FIRST.isoformat()),
         pc.less_equal(texts, date.today().isoformat()),

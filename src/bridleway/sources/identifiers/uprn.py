@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bridleway.sources.identifiers._digits import digits_of
+from bridleway.sources.identifiers._digits import digits_of, digits_of_integers
 from bridleway.sources.identity import even_rows
 
 WIDTH = 12
@@ -39,6 +39,12 @@ def many(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     digits = ((rows - np.uint8(48)) <= 9).all(axis=1)
     known = np.asarray(pc.is_in(padded, pa.array(_PLACEHOLDERS)))
     return rows, digits & ~known
+
+
+def integers(numbers: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Check a column of integers."""
+    good = (numbers > 0) & (numbers < 10**WIDTH - 1)
+    return digits_of_integers(np.where(good, numbers, 0), WIDTH), good
 
 
 def example(number: int) -> str:

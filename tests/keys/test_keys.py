@@ -1,0 +1,143 @@
+"""Keys, envelopes and certificates hold what they promise."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridleway.errors import BridlewayError, Refused, UsageError
+from bridleway.keys.dsse import Signer, open_envelope, seal
+from bridleway.keys.files import (
+    load_person_key,
+    load_signing_key,
+    new_node_keys,
+    new_person_key,
+    write_private,
+)
+from bridleway.keys.people import certify, read_certificate
+from bridleway.keys.sealed import open_sealed, pair_secret, seal_to
+from bridleway.model.passport import NodeKeys, PersonCertificate
+
+ONE, TWO = (Signer.from_private(Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)) for n in (1, 2))
+KNOWN = {ONE.key_id: ONE.public, TWO.key_id: TWO.public}
+
+
+def test_an_envelope_is_dsse_as_securesystemslib_reads_it() -> None:
+    """The bytes that are signed are those of the DSSE standard's reference library."""
+    dsse = pytest.importorskip("securesystemslib.dsse")
+    data = json.loads(seal(b'{"a":1}', "application/x", ONE))
+    envelope = dsse.Envelope.from_dict(data)
+    signature = base64.b64decode(json.loads(seal(b'{"a":1}', "application/x", ONE))["signatures"][0]["sig"])
+    ONE.private.public_key().verify(signature, envelope.pae())
+
+
+def test_what_two_signed_opens_with_both_named() -> None:
+    """Every signature is verified and told."""
+    payload, signers = open_envelope(seal(b"x", "t", ONE, TWO), "t", KNOWN)
+    assert payload == b"x"
+    assert set(signers) == {ONE.key_id, TWO.key_id}
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_changed_byte_is_refused(place: int, flip: int) -> None:
+    """Whatever byte is changed, the envelope is refused or still says exactly the same."""
+    envelope = bytearray(seal(b'{"k":10}', "t", ONE))
+    envelope[place % len(envelope)] ^= flip
+    try:
+        payload, _ = open_envelope(bytes(envelope), "t", KNOWN)
+    except BridlewayError:
+        return
+    assert payload == b'{"k":10}'
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: e | {"payloadType": "other"},
+        lambda e: e | {"extra": 1},
+        lambda e: e | {"signatures": []},
+        lambda e: e | {"signatures": e["signatures"] * 2},
+        lambda e: e | {"signatures": [e["signatures"][0] | {"alg": "none"}]},
+        lambda e: e | {"payload": "!!"},
+    ],
+)
+def test_an_envelope_of_another_shape_is_refused(change: object) -> None:
+    """No unknown key, no second copy of a signature, no algorithm from the message."""
+    data = json.loads(seal(b"x", "t", ONE))
+    with pytest.raises(Refused):
+        open_envelope(json.dumps(change(data)).encode(), "t", KNOWN)  # type: ignore[operator]
+
+
+def test_one_unknown_signer_spoils_the_envelope() -> None:
+    """A signature nobody vouches for is not passed over."""
+    with pytest.raises(Refused):
+        open_envelope(seal(b"x", "t", ONE, TWO), "t", {ONE.key_id: ONE.public})
+
+
+def test_node_keys_are_0600_and_refused_when_others_can_read_them(tmp_path: Path) -> None:
+    """A key that others can read is no secret."""
+    new_node_keys(tmp_path)
+    path = tmp_path / "signing.pem"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    load_signing_key(path)
+    path.chmod(0o640)
+    with pytest.raises(Refused, match="Other users"):
+        load_signing_key(path)
+
+
+def test_a_key_is_never_written_over(tmp_path: Path) -> None:
+    """Losing a key by accident is not possible."""
+    write_private(tmp_path / "key", b"one")
+    with pytest.raises(UsageError):
+        write_private(tmp_path / "key", b"two")
+    assert (tmp_path / "key").read_bytes() == b"one"
+    assert [p.name for p in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_persons_key_needs_the_password(tmp_path: Path) -> None:
+    """The wrong password opens nothing; the file holds no plain key."""
+    public = new_person_key(tmp_path / "key.json", "the right password")
+    assert load_person_key(tmp_path / "key.json", "the right password").public == public
+    with pytest.raises(Refused, match="password"):
+        load_person_key(tmp_path / "key.json", "the wrong password")
+    with pytest.raises(UsageError):
+        new_person_key(tmp_path / "other.json", "short")
+
+
+def test_a_certificate_counts_only_from_the_persons_own_node() -> None:
+    """No organisation vouches for another's people."""
+    nodes = {n: NodeKeys(n, n, s.public, "0" * 64) for n, s in (("a", ONE), ("b", TWO))}
+    person = PersonCertificate("a/jo", "Jo", "a", {"controller": ("2026-01-01", "2026-12-31")}, "1" * 64)
+    assert read_certificate(certify(person, ONE), nodes) == person
+    with pytest.raises(Refused):
+        read_certificate(certify(person, TWO), nodes)
+
+
+def test_a_sealed_message_opens_only_for_its_recipient_and_context() -> None:
+    """Another key, another context or a changed byte: refused."""
+    mine, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    sealed = seal_to(mine.public_key().public_bytes_raw().hex(), b"secret", b"request 1")
+    assert open_sealed(mine, sealed, b"request 1") == b"secret"
+    for key, data, context in (
+        (other, sealed, b"request 1"),
+        (mine, sealed, b"request 2"),
+        (mine, sealed[:-1] + bytes([sealed[-1] ^ 1]), b"request 1"),
+        (mine, b"", b"request 1"),
+    ):
+        with pytest.raises(Refused):
+            open_sealed(key, data, context)
+
+
+def test_two_nodes_derive_the_same_pair_secret() -> None:
+    """Static Diffie-Hellman agrees from both sides."""
+    a, b = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    keys = [k.public_key().public_bytes_raw().hex() for k in (a, b)]
+    assert pair_secret(a, keys[1]) == pair_secret(b, keys[0])
