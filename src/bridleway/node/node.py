@@ -470,7 +470,9 @@ class Node:
     def _note(self, body: Mapping[str, Any]) -> None:
         """Write to the node's sealed log: only this node's controllers can open it."""
         mine = self.trust[self.id].sealing_key
-        self.ledger.seal_note(dict(body), lambda data: seal_to(mine, data, b"sealed log"))
+        self.ledger.seal_note(
+            dict(body), lambda data: seal_to(mine, data, b"sealed log"), stamp(self.now())
+        )
 
     def sealed_log(self) -> list[dict[str, Any]]:
         """Open the node's own sealed log: exact figures, and which rule hid which cell."""

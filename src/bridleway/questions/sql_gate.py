@@ -24,19 +24,25 @@ from bridleway.questions.sql_words import (
 )
 
 _START = Token("sign", "", 0)
-_MAY_PRECEDE_STRING_SIGNS = frozenset({"=", "<>", "!=", "<", ">", "<=", ">=", "(", ",", "+", "-", "*"})
+_MAY_PRECEDE_STRING_SIGNS = frozenset(
+    {"=", "<>", "!=", "<", ">", "<=", ">=", "(", ",", "+", "-", "*"}
+)
 _AFTER_COMMA_NEVER = frozenset({"", ")", ",", ";"})
 
 
-def pass_gate(text: str, tokens: Sequence[Token]) -> tuple[Token, ...]:
-    """Return the tokens without a last semicolon. Raises Refused or UsageError at a word."""
+def pass_gate(text: str, tokens: Sequence[Token], names: frozenset[str]) -> tuple[Token, ...]:
+    """Return the tokens without a last semicolon. Raises Refused or UsageError at a word.
+
+    names: the scope's column names in lower case; one of them that is also a word of SQL has to
+    be quoted, and the refusal says so.
+    """
     kept = _without_last_semicolon(tokens)
     _require_select(text, kept)
     before = _START
     earlier = _START
     for position, token in enumerate(kept):
         after = kept[min(position + 1, len(kept) - 1)]
-        _check_word(text, token, before, earlier, after)
+        _check_word(text, token, before, earlier, after, names)
         _check_sign(text, token, before, earlier, after)
         _check_string(text, token, before)
         earlier, before = before, token
@@ -75,10 +81,17 @@ def _refusal(text: str, token: Token, advice: Advice) -> Refused:
     )
 
 
-def _check_word(text: str, token: Token, before: Token, earlier: Token, after: Token) -> None:
+def _check_word(
+    text: str,
+    token: Token,
+    before: Token,
+    earlier: Token,
+    after: Token,
+    names: frozenset[str],
+) -> None:
     if token.kind not in ("word", "quoted"):
         return
-    if after.text == "(" and token.start + len(token.text) <= after.start:
+    if after.text == "(":
         _check_call(text, token, before)
     if token.kind == "quoted" or before.text == ".":
         return
@@ -88,8 +101,9 @@ def _check_word(text: str, token: Token, before: Token, earlier: Token, after: T
         _check_distinct(text, token, before, earlier)
     advice = REFUSED_WORDS.get(token.upper)
     if advice:
-        if token.upper in ("LEFT", "RIGHT") and after.text == "(":
-            advice = OTHER_FUNCTION
+        if token.text.lower() in names:
+            quoted = f'{advice.remedy} If you mean the column, write "{token.text}" in quotes.'
+            advice = advice._replace(remedy=quoted)
         raise _refusal(text, token, advice)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal as OneOf, NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias
 
 from bridleway.errors import Refused, UsageError
 from bridleway.questions.sql_text import (
@@ -20,7 +20,7 @@ from bridleway.questions.sql_text import (
     text_problem,
 )
 
-Kind: TypeAlias = OneOf["word", "quoted", "number", "string", "sign", "end"]
+Kind: TypeAlias = Literal["word", "quoted", "number", "string", "sign", "end"]
 
 _SPACE = re.compile(r"[ \t\r\n]+")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

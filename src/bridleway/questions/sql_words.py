@@ -37,7 +37,9 @@ _INNER = "Only inner joins are answered."
 _WRITE_USING = "Write JOIN table USING (person)."
 _WRITE_LIKE = "Write LIKE with % and _."
 _AFTER = "Filter or sort the answer after it is released."
-_SUBQUERY = Advice("Subqueries are not allowed: they can single out people.", _ONE_LEVEL, "subquery")
+_SUBQUERY = Advice(
+    "Subqueries are not allowed: they can single out people.", _ONE_LEVEL, "subquery"
+)
 _JOIN = Advice(_INNER, _WRITE_USING, "join")
 _SETS = Advice("Several SELECTs cannot be combined.", "Ask them as separate questions.", "set")
 _WINDOW = Advice(
@@ -189,7 +191,20 @@ OTHER_FUNCTION = Advice(
 )
 
 # Bare words that SQL parsers read as something else than a name; `to_sql` quotes them.
+_PARSER_WORDS = frozenset(
+    ("ALTER", "ARRAY", "CONNECT_BY_ROOT", "CREATE", "CURRENT_CATALOG", "CURRENT_SCHEMA")
+    + ("CURRENT_DATETIME", "CURRENT_ROLE", "CURRENT_USER", "DELETE", "DESCRIBE", "DROP", "EXECUTE")
+    + ("GRANT", "IF", "INSERT", "LOCK", "MAP", "MERGE", "NEXT", "PARTITIONED_BY", "PRIOR")
+    + ("RETURNING", "REVOKE", "ROLLBACK", "ROW", "SESSION_USER", "SET", "STRUCT", "TIME")
+    + ("TIMESTAMP", "TRY_CAST", "UNCACHE", "UNIQUE", "UNNEST", "UPDATE", "USE", "USER")
+)
 QUOTED_NAMES = frozenset(
     {*REFUSED_WORDS, *FUNCTIONS, *MARGINS, *MAY_PRECEDE_BRACKET, *MAY_PRECEDE_STRING, *CLAUSES}
     | {"AS", "ASC", "DESC", "DISTINCT", "END", "FALSE", "INNER", "IS", "NULL", "TRUE"}
+    | _PARSER_WORDS
 )
+
+
+def quoted(name: str) -> str:
+    """Return a name as a question writes it: in double quotes where it is also a word of SQL."""
+    return f'"{name}"' if name.upper() in QUOTED_NAMES else name

@@ -41,8 +41,8 @@ MAX_DOMAIN = 32_767
 _CACHE_SIZE = 512
 
 
-@ibis.udf.scalar.builtin
-def list_position(values: dt.Array(dt.string), value: dt.string) -> dt.int32:  # type: ignore[valid-type,empty-body]
+@ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]
+def list_position(values: dt.Array(dt.string), value: dt.string) -> dt.int32:  # type: ignore[valid-type]
     """DuckDB's own function: the 1-based position of a value, NULL where it is not listed."""
 
 
@@ -107,7 +107,8 @@ def compile_task(source: Source, facts: TableFacts, task: Task) -> Compiled:
     catalogue does not carry the task.
     """
     used = columns_in((*task.filters, *(b.predicate for b in task.bits)))
-    used |= columns_in(tuple(c.expression for c in (*task.codes, *task.values)))
+    used |= columns_in(tuple(code.expression for code in task.codes))
+    used |= columns_in(tuple(value.expression for value in task.values))
     names = {column.name for column in used}
     held = source.columns(task.table)
     wanted = names | {key.column for key in task.keys}

@@ -57,9 +57,7 @@ def _part(location: Location) -> ModuleType:
         return parts.load(_ENGINES, _ANY_URL)
     path = location.path
     if not path.exists():
-        raise UsageError(
-            "There is no such file or folder.", "Check the path.", where=location.name
-        )
+        raise UsageError("There is no such file or folder.", "Check the path.", where=location.name)
     names = [path.name]
     if path.is_dir():
         try:

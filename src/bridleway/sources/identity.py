@@ -95,8 +95,10 @@ def _present(array: pa.Array, part: ModuleType) -> Identified:
         values = [part.one(text) for text in texts.to_pylist()]
         there = np.fromiter((bool(v) for v in values), dtype=bool, count=len(values))
         return Identified(values, there, int(len(there) - np.count_nonzero(there)), 0)
-    blocks, valid = part.many(texts) if hasattr(part, "many") and len(texts) else (
-        np.zeros((len(texts), part.WIDTH), dtype=np.uint8), np.zeros(len(texts), dtype=bool)
+    blocks, valid = (
+        part.many(texts)
+        if hasattr(part, "many") and len(texts)
+        else (np.zeros((len(texts), part.WIDTH), dtype=np.uint8), np.zeros(len(texts), dtype=bool))
     )
     if valid.all():
         return Identified(blocks, valid, 0, 0)
@@ -142,9 +144,7 @@ def _from_dictionary(array: pa.DictionaryArray, part: ModuleType) -> Identified:
     return Identified(blocks, valid, missing, int(len(valid) - np.count_nonzero(valid)) - missing)
 
 
-def _spread(blocks: Blocks | list[bytes], there: NDArray[np.bool_]) -> (
-    Blocks | list[bytes]
-):
+def _spread(blocks: Blocks | list[bytes], there: NDArray[np.bool_]) -> Blocks | list[bytes]:
     if isinstance(blocks, list):
         rest = iter(blocks)
         return [next(rest) if present else b"" for present in there.tolist()]
@@ -165,12 +165,10 @@ def _joined(found: list[Identified], width: int) -> Identified:
     blocks: Blocks | list[bytes]
     if width:
         empty = np.zeros((0, width), dtype=np.uint8)
-        blocks = np.concatenate([empty, *(f.blocks for f in found)])  # type: ignore[list-item]
+        blocks = np.concatenate([empty, *(f.blocks for f in found)])
     else:
-        blocks = [value for f in found for value in f.blocks]  # type: ignore[misc]
-    return Identified(
-        blocks, valid, sum(f.missing for f in found), sum(f.invalid for f in found)
-    )
+        blocks = [value for f in found for value in f.blocks]
+    return Identified(blocks, valid, sum(f.missing for f in found), sum(f.invalid for f in found))
 
 
 def as_text(array: pa.Array) -> pa.Array:
@@ -207,14 +205,18 @@ def even_rows(texts: pa.Array, width: int) -> Blocks | None:
     _, offsets_buffer, data = texts.buffers()
     if not count or data is None:
         return None
-    offsets = np.frombuffer(offsets_buffer, dtype=np.int32, count=count + 1, offset=4 * texts.offset)
+    offsets = np.frombuffer(
+        offsets_buffer, dtype=np.int32, count=count + 1, offset=4 * texts.offset
+    )
     start, end = int(offsets[0]), int(offsets[-1])
     if end - start != count * width:
         return None
     steps = np.diff(offsets)
     if steps.min() != width or steps.max() != width:
         return None
-    return np.frombuffer(data, dtype=np.uint8, count=end - start, offset=start).reshape(count, width)
+    return np.frombuffer(data, dtype=np.uint8, count=end - start, offset=start).reshape(
+        count, width
+    )
 
 
 def rows_of_length(texts: pa.Array, width: int) -> tuple[Blocks, NDArray[np.bool_] | None]:

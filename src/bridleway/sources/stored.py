@@ -13,10 +13,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal as OneOf, TypeAlias
+from typing import Any, TypeAlias
+from typing import Literal as OneOf
 
 import ibis
-import ibis.expr.datatypes as dt
 
 from bridleway.errors import Gap
 from bridleway.model.catalogue import ColumnFacts
@@ -74,6 +74,10 @@ def as_declared(column: Any, facts: ColumnFacts, dialect: str) -> Any:
         )
     if kind == "floating":
         column = finite(column)
+    if kind == "decimal" and dialect == "postgres":
+        # PostgreSQL's numeric holds NaN and infinity too; other engines' decimals do not.
+        odd = column.cast("string").isin(("NaN", "Infinity", "-Infinity"))
+        column = ibis.cases((odd, ibis.null(column.type())), else_=column)
     if kind == facts.type or (kind == "floating" and facts.type == "decimal"):
         return column
     if kind == "integer" and facts.type == "decimal":
@@ -92,7 +96,7 @@ def as_declared(column: Any, facts: ColumnFacts, dialect: str) -> Any:
         return _as_integer(column, kind, dialect)
     return _when(
         column.re_search(shapes.DECIMAL),
-        _cast(column, f"decimal(38, {max(facts.scale, 6)})", dialect),
+        _cast(column, shapes.DECIMAL_TYPE, dialect),
     )
 
 

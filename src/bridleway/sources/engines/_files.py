@@ -110,9 +110,7 @@ class FileSource:
         """Run one generated query in record batches of at most BATCH_ROWS rows."""
         cursor = self._refresh().cursor()
         try:
-            reader = self._guarded(
-                lambda: cursor.execute(query.sql).to_arrow_reader(BATCH_ROWS)
-            )
+            reader = self._guarded(lambda: cursor.execute(query.sql).to_arrow_reader(BATCH_ROWS))
             while True:
                 batch = self._guarded(lambda: next(reader, None))
                 if batch is None:
@@ -208,7 +206,8 @@ def files_of(path: Path, suffixes: tuple[str, ...], place: str) -> list[Path]:
             found = sorted(
                 entry
                 for entry in path.iterdir()
-                if entry.is_file() and entry.name.lower().endswith(suffixes)
+                if entry.is_file()
+                and entry.name.lower().endswith(suffixes)
                 and not entry.name.startswith(".")
             )
             if not found:

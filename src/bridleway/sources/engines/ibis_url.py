@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import ibis
@@ -73,7 +74,7 @@ class IbisSource:
         for table in sorted(columns):
             names = columns[table]
             whole.update(repr((table, names)).encode())
-            held = self._guarded(lambda t=table: self._backend.table(t))
+            held = self._guarded(partial(self._backend.table, table))
             texts = held.select(**{f"c{i}": held[n].cast("string") for i, n in enumerate(names)})
             for batch in self._batches(texts.order_by(texts.columns)):
                 for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):

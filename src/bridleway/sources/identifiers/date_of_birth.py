@@ -34,7 +34,9 @@ def one(text: str) -> bytes:
     match = _RULE.fullmatch(unicodedata.normalize("NFKC", text).strip())
     if not match:
         return b""
-    year, month, day = (int(p) for p in (match.group(1, 3, 4) if match[1] else match.group(5, 6, 7)))
+    year, month, day = (
+        int(p) for p in (match.group(1, 3, 4) if match[1] else match.group(5, 6, 7))
+    )
     try:
         born = date(year, month, day)
     except ValueError:

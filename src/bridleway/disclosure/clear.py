@@ -1,0 +1,94 @@
+"""Applies every rule in its stage, then rounds. All hidden cells look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from bridleway.disclosure import rounding
+from bridleway.disclosure.rules.smallest_group import threshold
+from bridleway.disclosure.table import MeasureFacts, Sensitivity, Table
+from bridleway.disclosure.words import rules_in_order
+from bridleway.errors import Refused
+from bridleway.model.flow import Cleared, ClearedCell, Combined
+from bridleway.model.policy import Rules
+from bridleway.model.question import Order, Question
+
+__all__ = ["MeasureFacts", "Sensitivity", "clear", "protect_figures"]
+
+
+def clear(
+    combined: Combined,
+    question: Question,
+    rules: Rules,
+    measures: Mapping[str, MeasureFacts],
+    sensitivity: Sensitivity,
+) -> Cleared:
+    """Return what may leave. measures: by measure name; sensitivity: of predicates and groups.
+
+    Raises Refused when there are more cells than the rules allow.
+    """
+    if len(combined.cells) > rules.most_cells:
+        raise Refused(
+            f"The question has more than {rules.most_cells} cells, margins included.",
+            "Group by fewer or broader columns.",
+            code="cells",
+        )
+    functions = {m.name: m.function for m in question.measures}
+    table = Table(combined.cells, combined.asked, rules, functions, measures, sensitivity)
+    hidden: dict[int, str] = {}
+    for rule in rules_in_order():
+        for position in sorted(rule.hide(table, hidden)):
+            hidden.setdefault(position, rule.NAME)
+    shown = [
+        ClearedCell(cell.key, None if i in hidden else _released(table, i))
+        for i, cell in enumerate(combined.cells)
+        if combined.asked[i]
+    ]
+    reasons = tuple(
+        (combined.cells[i].key, name) for i, name in sorted(hidden.items()) if combined.asked[i]
+    )
+    return Cleared(
+        cells=tuple(_ordered(shown, question)),
+        rules=rules,
+        figures=protect_figures(combined.figures, rules),
+        reasons=reasons,
+    )
+
+
+def _released(table: Table, position: int) -> dict[str, Any]:
+    numbers = table.cells[position].numbers
+    return {
+        name: rounding.released(name, function, numbers, table.measures[name], table.rules)
+        for name, function in table.functions.items()
+    }
+
+
+def _ordered(cells: list[ClearedCell], question: Question) -> list[ClearedCell]:
+    """Order and cut by released values only; withheld cells come last, in domain order."""
+    groups = [group.name for group in question.groups]
+
+    def sort_key(cell: ClearedCell, order: Order) -> tuple[int, Any]:
+        if order.name in groups:
+            value = cell.key[groups.index(order.name)]
+            return (1, str(value)) if not isinstance(value, int | Decimal) else (0, value)
+        value = None if cell.values is None else cell.values[order.name]
+        return (0, Decimal(str(value))) if value is not None else (1, Decimal(0))
+
+    for order in reversed(question.order_by):
+        on_measure = order.name not in groups
+        known = [c for c in cells if not on_measure or c.values is not None]
+        rest = [c for c in cells if on_measure and c.values is None]
+        known.sort(key=lambda c: sort_key(c, order), reverse=order.descending)  # noqa: B023
+        cells = known + rest
+    return cells if question.limit is None else cells[: question.limit]
+
+
+def protect_figures(figures: Mapping[str, int], rules: Rules) -> dict[str, Any]:
+    """Return side figures as they may leave: too small ones all read alike, others rounded."""
+    k = threshold(rules)
+    return {
+        name: rounding.count(number, rules) if number >= k else f"fewer than {k}"
+        for name, number in figures.items()
+    }

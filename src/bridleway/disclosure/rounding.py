@@ -1,0 +1,77 @@
+"""The last stage: what is released is rounded, and ratios come from rounded parts.
+
+Counts go to the nearest multiple of `rounding_counts`, half up. Sums go to
+`sum_significant_digits` significant digits, half away from zero. Means and shares are made from
+protected parts, then rounded likewise. Variances are made from exact parts (protected ones would
+cancel to nonsense) and rounded to the same significant digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from bridleway.disclosure.table import MeasureFacts
+from bridleway.model.policy import Rules
+
+_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+
+
+def count(number: int, rules: Rules) -> int:
+    """Return a count rounded to the nearest multiple, half up."""
+    base = rules.rounding_counts
+    return (number + base // 2) // base * base
+
+
+def significant(number: Decimal, rules: Rules) -> Decimal:
+    """Return a number to so many significant digits, half away from zero."""
+    if number == 0:
+        return Decimal(0)
+    digits = Context(prec=rules.sum_significant_digits, rounding=ROUND_HALF_UP)
+    return digits.plus(number)
+
+
+def text(number: Decimal) -> str:
+    """Return a decimal as plain text, without exponent or needless zeros."""
+    plain = format(number, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def released(
+    name: str, function: str, numbers: Mapping[str, int], facts: MeasureFacts, rules: Rules
+) -> int | str | None:
+    """Return a measure of a released cell: int for counts, decimal text else, None if undefined."""
+    if function == "count_rows":
+        return count(numbers["rows"], rules)
+    if function == "count_people":
+        return count(numbers["people"], rules)
+    if function == "proportion":
+        share = _EXACT.divide(
+            Decimal(count(numbers[f"{name}.people"], rules)),
+            Decimal(count(numbers["people"], rules)),
+        )
+        return text(significant(min(share, Decimal(1)), rules))
+    unit = Decimal(1).scaleb(-facts.scale)
+    total = significant(_EXACT.multiply(Decimal(numbers[f"{name}.sum"]), unit), rules)
+    if function == "sum":
+        return text(total)
+    rows = numbers[f"{name}.n"]
+    if function == "avg":
+        protected = count(rows, rules)
+        if protected == 0:
+            return None
+        return text(significant(_EXACT.divide(total, Decimal(protected)), rules))
+    return _spread(function, numbers, name, rows, unit, rules)
+
+
+def _spread(
+    function: str, numbers: Mapping[str, int], name: str, rows: int, unit: Decimal, rules: Rules
+) -> str | None:
+    freedom = rows if function.endswith("_pop") else rows - 1
+    if freedom < 1:
+        return None
+    square = Decimal(rows * numbers[f"{name}.sumsq"] - numbers[f"{name}.sum"] ** 2)
+    variance = _EXACT.divide(square, Decimal(rows * freedom))
+    variance = _EXACT.multiply(variance, _EXACT.multiply(unit, unit))
+    value = _EXACT.sqrt(variance) if function.startswith("stddev") else variance
+    return text(significant(value, rules))

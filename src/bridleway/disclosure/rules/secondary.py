@@ -1,0 +1,155 @@
+"""Secondary suppression: no hidden cell can be computed from what is shown and the totals.
+
+The attacker knows every shown cell (taken as exact, although it is rounded), every margin that
+the question did not ask for, and that counts are not negative. A hidden cell is protected when
+what the attacker knows leaves it an interval at least k wide. With one group column the interval
+is known in closed form; with more it is found by linear programming (HiGHS through SciPy), and
+more cells are hidden, smallest first, until every interval is wide enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from bridleway.disclosure.rules.smallest_group import threshold
+from bridleway.disclosure.table import Table
+from bridleway.model.flow import ALL
+from bridleway.model.policy import Rules
+
+STAGE = 50
+NAME = "secondary suppression"
+ADVICE = "Leave out a breakdown or a margin: fewer cells need hiding to protect the small ones."
+
+
+def words(rules: Rules) -> str:
+    """Say the rule."""
+    if not rules.secondary:
+        return ""
+    return "Further cells are withheld where totals would give a withheld one away."
+
+
+def hide(table: Table, hidden: Collection[int]) -> set[int]:
+    """Return the further cells to hide."""
+    if not table.rules.secondary or not table.cells or not table.cells[0].key:
+        return set()
+    concealed = {i for i in hidden if table.asked[i]}
+    if not concealed:
+        return set()
+    return _Net(table, concealed).protect() - set(hidden)
+
+
+class _Net:
+    """Finest cells as unknowns, margins as equations over them."""
+
+    def __init__(self, table: Table, concealed: set[int]) -> None:
+        self.table = table
+        self.width = threshold(table.rules)
+        self.concealed = concealed
+        self.finest = [i for i in range(len(table.cells)) if table.finest(i)]
+        self.people = {i: table.cells[i].numbers["people"] for i in range(len(table.cells))}
+        index = {table.cells[i].key: i for i in self.finest}
+        self.members = {i: self._below(index, table.cells[i].key) for i in range(len(table.cells))}
+
+    def _below(self, index: dict[tuple[Any, ...], int], key: tuple[Any, ...]) -> frozenset[int]:
+        free = [p for p, value in enumerate(key) if value is ALL]
+        if not free:
+            return frozenset({index[key]})
+        return frozenset(
+            i for other, i in index.items()
+            if all(o == k for o, k in zip(other, key, strict=True) if k is not ALL)
+        )  # fmt: skip
+
+    def protect(self) -> set[int]:
+        """Hide until every concealed cell's interval is wide enough."""
+        while True:
+            weak = self._weakest()
+            if weak is None:
+                return self.concealed
+            more = self._candidates(weak)
+            if not more:
+                everything = {i for i in range(len(self.table.cells)) if self.table.asked[i]}
+                return everything
+            self.concealed.add(more[0])
+
+    def _equations(self) -> list[frozenset[int]]:
+        """Return, for each known margin, the unknown finest cells that it sums."""
+        unknown = {i for i in self.finest if i in self.concealed}
+        known = (i for i in range(len(self.table.cells)) if i not in self.concealed)
+        made = {self.members[i] & unknown for i in known if len(self.members[i]) > 1}
+        return [members for members in made if members]
+
+    def _weakest(self) -> int | None:
+        """Return a concealed cell whose interval is too narrow, or None."""
+        equations = self._equations()
+        single = len(self.table.sensitivity.groups or self.table.cells[0].key) == 1
+        targets = sorted(self.concealed, key=lambda i: (self.people[i], i))
+        for members in equations:
+            if sum(self.people[i] for i in members) < self.width or len(members) == 1:
+                found = [i for i in members if i in self.concealed]
+                if found:
+                    return found[0]
+        if single:
+            return self._weak_total(targets)
+        return self._weak_by_programme(targets, equations)
+
+    def _weak_total(self, targets: Sequence[int]) -> int | None:
+        """With one group column only a concealed total with every part shown is left to find."""
+        for i in targets:
+            if len(self.members[i]) > 1 and not self.members[i] & self.concealed:
+                return i
+        return None
+
+    def _weak_by_programme(
+        self, targets: Sequence[int], equations: Sequence[frozenset[int]]
+    ) -> int | None:
+        import numpy as np
+        from scipy.optimize import linprog
+        from scipy.sparse import lil_array
+
+        unknown = sorted({i for i in self.finest if i in self.concealed})
+        place = {i: n for n, i in enumerate(unknown)}
+        if not unknown:
+            return targets[0] if targets else None
+        matrix = lil_array((len(equations), len(unknown)))
+        totals = np.zeros(len(equations))
+        for row, members in enumerate(equations):
+            for i in members:
+                matrix[row, place[i]] = 1
+            totals[row] = sum(self.people[i] for i in members)
+        sparse = matrix.tocsr() if equations else None
+        for target in targets:
+            inside = self.members[target] & set(unknown)
+            if not inside:
+                return target
+            goal = np.zeros(len(unknown))
+            for i in inside:
+                goal[place[i]] = 1
+            spread = 0.0
+            for sign in (1, -1):
+                solved = linprog(
+                    sign * goal, A_eq=sparse, b_eq=totals if equations else None, bounds=(0, None)
+                )
+                if solved.status == 3:  # unbounded: nothing limits it
+                    spread = float("inf")
+                    break
+                spread -= solved.fun
+            if spread < self.width - 1e-6:
+                return target
+        return None
+
+    def _candidates(self, weak: int) -> list[int]:
+        """Return shown cells that would help, best first: in a line with the weak one, smallest."""
+        shown = [
+            i for i in range(len(self.table.cells))
+            if self.table.asked[i] and i not in self.concealed
+        ]  # fmt: skip
+        near = [i for i in shown if self._in_line(i, weak)]
+        return sorted(
+            near or shown,
+            key=lambda i: (len(self.members[i]), self.people[i] == 0, self.people[i], i),
+        )
+
+    def _in_line(self, one: int, other: int) -> bool:
+        pair = zip(self.table.cells[one].key, self.table.cells[other].key, strict=True)
+        return sum(a != b for a, b in pair) == 1

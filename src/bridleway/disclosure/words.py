@@ -1,0 +1,31 @@
+"""The rules in force and what an asker can do, as plain sentences, listed once per answer."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from bridleway import parts
+from bridleway.model.policy import Rules
+
+ROOM = "bridleway.disclosure.rules"
+
+
+def rules_in_order() -> list[ModuleType]:
+    """Return the rules that hide cells, by stage."""
+    return sorted((parts.load(ROOM, name) for name in parts.names(ROOM)), key=lambda r: r.STAGE)
+
+
+def rules_in_words(rules: Rules) -> list[str]:
+    """Say every rule in force."""
+    said = [f"A person counts in COUNT(*) with at most {rules.rows_per_person} rows per cell."]
+    said += [words for rule in rules_in_order() if (words := rule.words(rules))]
+    said.append(
+        f"Counts are rounded to the nearest {rules.rounding_counts}; sums, means and shares to "
+        f"{rules.sum_significant_digits} significant digits."
+    )
+    return said
+
+
+def what_you_can_do(rules: Rules) -> list[str]:
+    """Say what an asker can do about withheld cells: the same words whatever hid them."""
+    return [rule.ADVICE for rule in rules_in_order() if rule.words(rules)]

@@ -1,0 +1,1 @@
+"""Append-only Merkle log, checkpoints, budgets and receipts. No ledger, no answer."""

@@ -1,0 +1,505 @@
+"""A node's ledger in SQLite: leaves, tree, budgets and documents, one transaction at a time.
+
+WAL with synchronous=FULL: what a call returned is on disk. Interior hashes of complete subtrees
+are stored, so that appending and proving read a handful of rows. Charge and leaf are written in
+one transaction with a conditional update, before anything is computed (ATTACKS 0.4).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridleway.errors import BridlewayError, Fault, Refused
+from bridleway.keys.dsse import Signer
+from bridleway.ledger import notes, tree
+from bridleway.model.canonical import canonical_json, sha256_hex, strict_json
+
+FORMAT = 1
+BUSY_SECONDS = 30
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leaf (at INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS node (
+  level INTEGER NOT NULL, at INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, at)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS budget (
+  key TEXT PRIMARY KEY, spent INTEGER NOT NULL CHECK (spent >= 0)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS charge (
+  request TEXT PRIMARY KEY, unit TEXT NOT NULL, rules TEXT NOT NULL, cost INTEGER NOT NULL,
+  leaf INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS released (
+  request TEXT PRIMARY KEY, unit TEXT NOT NULL, rules TEXT NOT NULL, commitment TEXT NOT NULL,
+  answer BLOB NOT NULL, leaf INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS released_unit ON released (unit, rules);
+CREATE TABLE IF NOT EXISTS document (
+  leaf INTEGER PRIMARY KEY, kind TEXT NOT NULL, digest TEXT NOT NULL, passport TEXT NOT NULL,
+  sha256 TEXT NOT NULL UNIQUE, envelope BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS sealed (leaf INTEGER PRIMARY KEY, note BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a question cost here. index: the charge's leaf."""
+
+    index: int
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """A ledger that recomputed without a fault. root: 64 hex digits."""
+
+    size: int
+    root: str
+
+
+class Ledger:
+    """One node's ledger. Safe for several threads and several processes."""
+
+    def __init__(self, path: Path, node: str, signer: Signer) -> None:
+        self.path = path
+        self.node = node
+        self.signer = signer
+        self._lock = threading.RLock()
+        self._engine: sqlite3.Connection | None = None
+
+    # -- the engine
+
+    def _open(self) -> sqlite3.Connection:
+        if self._engine is None:
+            engine = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            engine.execute("PRAGMA journal_mode=WAL")
+            engine.execute("PRAGMA synchronous=FULL")
+            engine.execute("PRAGMA trusted_schema=OFF")
+            if engine.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+                engine.executescript(_SCHEMA)
+                engine.execute("INSERT OR IGNORE INTO about VALUES ('format', ?)", (str(FORMAT),))
+                engine.execute("INSERT OR IGNORE INTO about VALUES ('node', ?)", (self.node,))
+            self._require_ours(engine)
+            self._engine = engine
+        return self._engine
+
+    def _require_ours(self, engine: sqlite3.Connection) -> None:
+        about = dict(engine.execute("SELECT name, value FROM about").fetchall())
+        if about.get("format") != str(FORMAT) or about.get("node") != self.node:
+            raise Fault(
+                "The ledger is of another node or a newer edition.",
+                "Use the ledger that belongs here, or update Bridleway.",
+                where=self.path.name,
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Begin, commit durably, or leave nothing behind."""
+        with self._lock, self._plain_errors():
+            engine = self._open()
+            engine.execute("BEGIN IMMEDIATE")
+            try:
+                yield engine
+                engine.execute("COMMIT")
+            except BaseException:
+                if engine.in_transaction:
+                    engine.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Read one consistent state."""
+        with self._lock, self._plain_errors():
+            engine = self._open()
+            if engine.in_transaction:
+                yield engine
+                return
+            engine.execute("BEGIN")
+            try:
+                yield engine
+            finally:
+                engine.execute("COMMIT")
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self._drop()
+            raise Fault(
+                f"The ledger of '{self.node}' cannot be used ({_plain(error)}).",
+                "No ledger, no answer: check space and permissions, then try again.",
+                where=self.path.name,
+            ) from None
+
+    def _drop(self) -> None:
+        """Forget the connection after a failure: nothing it says can be trusted any more."""
+        if self._engine is not None:
+            try:
+                self._engine.close()
+            except sqlite3.Error:
+                pass
+            self._engine = None
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._drop()
+
+    # -- the tree
+
+    @staticmethod
+    def _size(engine: sqlite3.Connection) -> int:
+        found = engine.execute("SELECT max(at) FROM leaf").fetchone()[0]
+        return 0 if found is None else int(found) + 1
+
+    @staticmethod
+    def _node(engine: sqlite3.Connection) -> tree.Node:
+        def stored(level: int, index: int) -> bytes:
+            row = engine.execute(
+                "SELECT hash FROM node WHERE level = ? AND at = ?", (level, index)
+            ).fetchone()
+            if row is None:
+                raise Refused("The ledger lacks a part of its tree.", "Restore it.", code="ledger")
+            return bytes(row[0])
+
+        return stored
+
+    def _append(self, engine: sqlite3.Connection, kind: str, body: dict[str, Any], at: str) -> int:
+        index = self._size(engine)
+        leaf = canonical_json({**body, "kind": kind, "node": self.node, "at": at})
+        engine.execute("INSERT INTO leaf VALUES (?, ?)", (index, leaf))
+        found, level, place = tree.leaf_hash(leaf), 0, index
+        stored = self._node(engine)
+        engine.execute("INSERT INTO node VALUES (0, ?, ?)", (place, found))
+        while place & 1:
+            found = tree.node_hash(stored(level, place - 1), found)
+            level, place = level + 1, place >> 1
+            engine.execute("INSERT INTO node VALUES (?, ?, ?)", (level, place, found))
+        return index
+
+    def append(self, kind: str, body: dict[str, Any], at: str) -> int:
+        """Append one leaf, durably; return its index."""
+        with self._transaction() as engine:
+            return self._append(engine, kind, body, at)
+
+    def checkpoint(self) -> str:
+        """Return the signed checkpoint of the whole log."""
+        with self._reading() as engine:
+            return self._checkpoint(engine, self._size(engine))
+
+    def _checkpoint(self, engine: sqlite3.Connection, size: int) -> str:
+        root = tree.root(size, self._node(engine))
+        return notes.sign(notes.Checkpoint(notes.origin_of(self.node), size, root), self.signer)
+
+    def proof(self, index: int) -> dict[str, Any]:
+        """Return the inclusion proof of one leaf, with the signed checkpoint."""
+        return self.proofs([index])[0]
+
+    def proofs(self, indexes: Sequence[int]) -> list[dict[str, Any]]:
+        """Return inclusion proofs of several leaves under one checkpoint.
+
+        Each: {index, size, leaf (text), path (hex), checkpoint (note)}.
+        """
+        with self._reading() as engine:
+            size, stored = self._size(engine), self._node(engine)
+            note = self._checkpoint(engine, size)
+            made = []
+            for index in indexes:
+                leaf = engine.execute("SELECT body FROM leaf WHERE at = ?", (index,)).fetchone()
+                if leaf is None:
+                    raise Refused("The ledger has no such entry.", "Check it.", code="ledger")
+                path = [part.hex() for part in tree.inclusion(index, size, stored)]
+                made.append(
+                    {
+                        "index": index,
+                        "size": size,
+                        "leaf": bytes(leaf[0]).decode(),
+                        "path": path,
+                        "checkpoint": note,
+                    }
+                )
+            return made
+
+    def consistency(self, old: int) -> list[str]:
+        """Return the proof that today's log extends that of the first `old` entries."""
+        with self._reading() as engine:
+            proof = tree.consistency(old, self._size(engine), self._node(engine))
+            return [part.hex() for part in proof]
+
+    # -- budgets
+
+    def charge(
+        self,
+        *,
+        request: str,
+        unit: str,
+        rules_digest: str,
+        passport: str,
+        passport_id: str,
+        most_runs: int,
+        budget: int,
+        version_key: str,
+        body: dict[str, Any],
+        at: str,
+    ) -> Charge:
+        """Charge a question once per request, in one transaction with its leaf.
+
+        A unit that was charged and released here under the same rules costs 0. Raises Refused
+        (code 'budget' or 'runs') and writes nothing when there is not enough left.
+        """
+        with self._transaction() as engine:
+            known = engine.execute(
+                "SELECT leaf, cost FROM charge WHERE request = ?", (request,)
+            ).fetchone()
+            if known is not None:
+                return Charge(int(known[0]), int(known[1]))
+            done = engine.execute(
+                "SELECT 1 FROM released WHERE unit = ? AND rules = ?", (unit, rules_digest)
+            ).fetchone()
+            cost = 0 if done else 1
+            self._spend(engine, f"data {version_key}", cost, budget, "budget")
+            self._spend(engine, f"passport {passport_id}", cost, most_runs, "runs")
+            leaf = self._append(engine, "charge", {**body, "unit": unit, "cost": cost}, at)
+            engine.execute(
+                "INSERT INTO charge VALUES (?, ?, ?, ?, ?)",
+                (request, unit, rules_digest, cost, leaf),
+            )
+            return Charge(leaf, cost)
+
+    def _spend(
+        self, engine: sqlite3.Connection, key: str, cost: int, limit: int, code: str
+    ) -> None:
+        engine.execute("INSERT OR IGNORE INTO budget VALUES (?, 0)", (key,))
+        done = engine.execute(
+            "UPDATE budget SET spent = spent + ? WHERE key = ? AND (? = 0 OR spent + ? <= ?)",
+            (cost, key, cost, cost, limit),
+        )
+        if done.rowcount == 1:
+            return
+        what, remedy = _SPENT[code]
+        raise Refused(f"{what} at '{self.node}'.", remedy, code=code, where=self.node)
+
+    def charge_index(self, request: str) -> int:
+        """Return the leaf of a request's charge. Raises Refused if it was not charged."""
+        with self._reading() as engine:
+            row = engine.execute("SELECT leaf FROM charge WHERE request = ?", (request,)).fetchone()
+        if row is None:
+            raise Refused("That question was not charged here.", "Ask again.", code="uncharged")
+        return int(row[0])
+
+    def release(
+        self,
+        *,
+        request: str,
+        unit: str,
+        rules_digest: str,
+        commitment: str,
+        answer: bytes,
+        body: dict[str, Any],
+        at: str,
+    ) -> int:
+        """Log a release (the commitment, never the answer) and keep the answer; return its leaf.
+
+        Raises Refused if the request was not charged, or was released with another answer.
+        """
+        with self._transaction() as engine:
+            charged = engine.execute(
+                "SELECT unit, rules FROM charge WHERE request = ?", (request,)
+            ).fetchone()
+            if charged is None or tuple(charged) != (unit, rules_digest):
+                raise Refused("That question was not charged here.", "Ask again.", code="uncharged")
+            known = engine.execute(
+                "SELECT commitment, leaf FROM released WHERE request = ?", (request,)
+            ).fetchone()
+            if known is not None:
+                if known[0] != commitment:
+                    raise Refused("The request was released before.", "Ask again.", code="replay")
+                return int(known[1])
+            leaf = self._append(engine, "release", body, at)
+            engine.execute(
+                "INSERT INTO released VALUES (?, ?, ?, ?, ?, ?)",
+                (request, unit, rules_digest, commitment, answer, leaf),
+            )
+            return leaf
+
+    def stored(self, unit: str) -> list[tuple[str, bytes, str, int]]:
+        """Return (rules digest, answer, request, leaf) of every release of a unit, in order."""
+        with self._reading() as engine:
+            rows = engine.execute(
+                "SELECT rules, answer, request, leaf FROM released WHERE unit = ? ORDER BY leaf",
+                (unit,),
+            ).fetchall()
+        return [(r, bytes(a), q, int(leaf)) for r, a, q, leaf in rows]
+
+    def answer_of(self, request: str) -> bytes | None:
+        """Return the stored answer of a request."""
+        with self._reading() as engine:
+            row = engine.execute(
+                "SELECT answer FROM released WHERE request = ?", (request,)
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    # -- documents and the sealed log
+
+    def put_document(
+        self, kind: str, digest: str, envelope: bytes, passport_id: str, at: str
+    ) -> int | None:
+        """Keep a signed document and log it; None if it is here already."""
+        sha256 = sha256_hex(envelope)
+        with self._transaction() as engine:
+            if engine.execute("SELECT 1 FROM document WHERE sha256 = ?", (sha256,)).fetchone():
+                return None
+            body = {"digest": digest, "envelope": sha256, "passport": passport_id}
+            leaf = self._append(engine, kind, body, at)
+            engine.execute(
+                "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?)",
+                (leaf, kind, digest, passport_id, sha256, envelope),
+            )
+            return leaf
+
+    def documents(self, kind: str, passport_id: str | None = None) -> list[bytes]:
+        """Return the documents of a kind (of one passport), in ledger order."""
+        with self._reading() as engine:
+            rows = engine.execute(
+                "SELECT envelope FROM document WHERE kind = ? AND (? IS NULL OR passport = ?) "
+                "ORDER BY leaf",
+                (kind, passport_id, passport_id),
+            ).fetchall()
+        return [bytes(row[0]) for row in rows]
+
+    def seal_note(self, body: dict[str, Any], seal: Callable[[bytes], bytes], at: str) -> int:
+        """Append a sealed note: ciphertext in the store, its digest in the log."""
+        note = seal(canonical_json(body))
+        with self._transaction() as engine:
+            leaf = self._append(engine, "sealed-note", {"sha256": sha256_hex(note)}, at)
+            engine.execute("INSERT INTO sealed VALUES (?, ?)", (leaf, note))
+            return leaf
+
+    def sealed_notes(self) -> list[bytes]:
+        """Return the sealed notes, in order."""
+        with self._reading() as engine:
+            return [bytes(r[0]) for r in engine.execute("SELECT note FROM sealed ORDER BY leaf")]
+
+    # -- the check
+
+    def check(self, kept: str | None = None) -> CheckReport:
+        """Recompute the tree, the budgets and the documents from the leaves.
+
+        kept: a checkpoint kept elsewhere, which today's log must extend. Raises Refused (code
+        'ledger') with the place of the first fault.
+        """
+        with self._reading() as engine:
+            size = self._size(engine)
+            leaves = self._check_tree(engine, size)
+            self._check_budgets(engine, leaves)
+            self._check_documents(engine, leaves)
+            if kept is not None:
+                self._check_extends(engine, kept, size)
+            return CheckReport(size, tree.root(size, self._node(engine)).hex())
+
+    def _wrong(self, what: str, entry: int | None = None) -> Refused:
+        place = self.node if entry is None else f"{self.node}, entry {entry}"
+        return Refused(
+            what, "The log was changed: call whoever audits this node.", where=place, code="ledger"
+        )
+
+    def _check_tree(self, engine: sqlite3.Connection, size: int) -> list[dict[str, Any]]:
+        leaves: list[dict[str, Any]] = []
+        hashes: list[bytes] = []
+        for expected, (at, body) in enumerate(
+            engine.execute("SELECT at, body FROM leaf ORDER BY at")
+        ):
+            if at != expected:
+                raise self._wrong("An entry of the log is missing.", expected)
+            try:
+                leaves.append(strict_json(bytes(body)))
+            except BridlewayError:
+                raise self._wrong("An entry of the log is damaged.", expected) from None
+            hashes.append(tree.leaf_hash(bytes(body)))
+        level, stored = 0, 0
+        while hashes:
+            rows = engine.execute("SELECT at, hash FROM node WHERE level = ? ORDER BY at", (level,))
+            for expected, (at, found) in enumerate(rows):
+                if at != expected or expected >= len(hashes) or bytes(found) != hashes[expected]:
+                    raise self._wrong("An entry does not fit the tree.", expected << level)
+                stored += 1
+            if stored != len(hashes):
+                raise self._wrong("The tree lacks a part.", size)
+            pairs = zip(hashes[::2], hashes[1::2], strict=False)
+            hashes, level, stored = [tree.node_hash(a, b) for a, b in pairs], level + 1, 0
+        if engine.execute("SELECT count(*) FROM node WHERE level >= ?", (level,)).fetchone()[0]:
+            raise self._wrong("The tree has a part too many.", size)
+        return leaves
+
+    def _check_budgets(self, engine: sqlite3.Connection, leaves: list[dict[str, Any]]) -> None:
+        spent = sum(leaf["cost"] for leaf in leaves if leaf["kind"] == "charge")
+        for prefix in ("data", "passport"):
+            counted = engine.execute(
+                "SELECT coalesce(sum(spent), 0) FROM budget WHERE key LIKE ?", (f"{prefix} %",)
+            ).fetchone()[0]
+            if counted != spent:
+                raise self._wrong("The budget does not fit the charges in the log.")
+        for table, kind in (("charge", "charge"), ("released", "release")):
+            for request, at in engine.execute(f"SELECT request, leaf FROM {table}"):  # noqa: S608
+                if (
+                    at >= len(leaves)
+                    or leaves[at]["kind"] != kind
+                    or leaves[at].get("request") != request
+                ):
+                    raise self._wrong("A stored question does not fit the log.", at)
+
+    def _check_documents(self, engine: sqlite3.Connection, leaves: list[dict[str, Any]]) -> None:
+        for at, sha256, envelope in engine.execute("SELECT leaf, sha256, envelope FROM document"):
+            logged = leaves[at].get("envelope") if at < len(leaves) else None
+            if logged != sha256 or sha256_hex(bytes(envelope)) != sha256:
+                raise self._wrong("A stored document does not fit the log.", at)
+        for at, note in engine.execute("SELECT leaf, note FROM sealed"):
+            if at >= len(leaves) or leaves[at].get("sha256") != sha256_hex(bytes(note)):
+                raise self._wrong("A sealed note does not fit the log.", at)
+
+    def _check_extends(self, engine: sqlite3.Connection, kept: str, size: int) -> None:
+        before = notes.verify(kept, self.node, self.signer.public)
+        if before.size > size:
+            raise self._wrong("The log is shorter than the checkpoint kept: it was cut.", size)
+        if tree.root(before.size, self._node(engine)) != before.root:
+            raise self._wrong("The log is not the one of the checkpoint kept: it was rewritten.")
+
+
+_SPENT = {
+    "budget": (
+        "The budget of questions for this data version is spent",
+        "Wait for the next data version, or ask the controller to raise the budget.",
+    ),
+    "runs": (
+        "The passport's runs are spent",
+        "A new version of the passport can allow more.",
+    ),
+}
+
+
+def _plain(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    words = {
+        "SQLITE_FULL": "the disk is full",
+        "SQLITE_READONLY": "it is read-only",
+        "SQLITE_CANTOPEN": "it cannot be opened",
+        "SQLITE_BUSY": "another process holds it",
+        "SQLITE_LOCKED": "another process holds it",
+        "SQLITE_CORRUPT": "it is damaged",
+        "SQLITE_NOTADB": "it is damaged",
+        "SQLITE_IOERR": "the disk failed",
+    }
+    return next(
+        (text for code, text in words.items() if name.startswith(code)), "the database failed"
+    )
