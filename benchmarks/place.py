@@ -71,6 +71,8 @@ def build(catalogues: Mapping[str, tuple[str, str]], body: Mapping[str, Any]) ->
         place.node(node).holdings.catalogue_path(source).write_text(catalogue)
         place.release_source(node, source)
     place.submit(Document("benchmark.yaml", dict(body)), "city/bench-author", PASSWORD)
+    place.add_person("city", "Bench Officer", ["dpo"], FROM, UNTIL, PASSWORD)
+    place.sign("benchmark", "city/bench-officer", PASSWORD, "advise", "Measured, not released.")
     for node in nodes:
         person = f"{node}/controller-{node}"
         place.sign("benchmark", person, PASSWORD, "approve", "Measured, not released.")

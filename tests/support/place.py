@@ -154,7 +154,7 @@ def body(**changes: Any) -> dict[str, Any]:
                 {"id": "jobs", "name": "Jobs", "sources": ["jobs.claims"]},
             ]
         },
-        "roles": {"author": "city/sam-okoro"},
+        "roles": {"author": "city/sam-okoro", "dpo": "council/dee-pott"},
         "data": {
             "sources": [
                 {"id": "council.housing", "fields": _fields("area", "tenure", "rent")},
@@ -216,6 +216,7 @@ def make_place(
     place.add_person("city", "Sam Okoro", ["author", "analyst"], FROM, UNTIL, PASSWORD)
     for node, name in (("council", "Ann Lee"), ("health", "Bo Chen"), ("jobs", "Cy Dunn")):
         place.add_person(node, name, ["controller"], FROM, UNTIL, PASSWORD)
+    place.add_person("council", "Dee Pott", ["dpo"], FROM, UNTIL, PASSWORD)
     for source, url in urls.items():
         node, name = source.split(".")
         place.node(node).holdings.add(name, url)
@@ -236,6 +237,7 @@ def submit(place: Workspace, made: Mapping[str, Any]) -> Passport:
 
 
 def approve(place: Workspace, passport: str, people: Sequence[str] = CONTROLLERS) -> None:
-    """Let controllers approve."""
+    """Let the data protection officer advise and controllers approve."""
+    place.sign(passport, "council/dee-pott", PASSWORD, "advise", "Proportionate.")
     for person in people:
         place.sign(passport, person, PASSWORD, "approve", "The need outweighs the risk here.")

@@ -219,7 +219,7 @@ class Words:
         made = _scaled(self.fixed(value.expression), value.scale)
         expression = made.expression
         if made.low < value.low or made.high > value.high:
-            expression = _clamped(expression, ibis.literal(value.low), ibis.literal(value.high))
+            expression = _clamped(expression, _whole(value.low), _whole(value.high))
         return expression.cast("int64")
 
     def fixed(self, node: Scalar) -> Fixed:
@@ -251,7 +251,7 @@ class Words:
         if stored == "integer":
             # Bounds with decimals are met by the nearest whole number inside them.
             inside = int(-(-facts.bounds[0] // 1)), int(facts.bounds[1] // 1)
-            units = _clamped(column.cast("int64"), *map(ibis.literal, inside))
+            units = _clamped(column.cast("int64"), *map(_whole, inside))
             low, high = inside[0] * 10**scale, inside[1] * 10**scale
             return _fits(Fixed(_times(units, 10**scale), scale, low, high))
         # As narrow as the bounds allow: DuckDB computes up to 18 digits in 64 bits.
@@ -440,8 +440,13 @@ def _held_end(kind: Any, end: Decimal) -> Any:
     return ibis.literal(end, type=f"decimal(38, {max(scale, 6)})")
 
 
+def _whole(number: int) -> Any:
+    """Return a 64-bit constant. A bare one is 32-bit to an engine, and its sums overflow."""
+    return ibis.literal(str(number), type="string").cast("int64")
+
+
 def _times(column: Any, factor: int) -> Any:
-    return column if factor == 1 else column * ibis.literal(factor, type="int64")
+    return column if factor == 1 else column * _whole(factor)
 
 
 def _fits(value: Fixed) -> Fixed:
@@ -459,7 +464,7 @@ def _fixed_constant(value: LiteralValue) -> Fixed:
     scale = max(0, -_exponent(number))
     units = _rounded(number, scale)
     _fits(Fixed(None, scale, units, units))
-    return Fixed(ibis.literal(units, type="int64"), scale, units, units)
+    return Fixed(_whole(units), scale, units, units)
 
 
 def _scaled(value: Fixed, scale: int) -> Fixed:

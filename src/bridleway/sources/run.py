@@ -67,7 +67,7 @@ def _values(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 def _codes(column: pa.Array, code: Code) -> NDArray[np.int16]:
     if code.how == "code":
-        return np.asarray(column)
+        return np.asarray(column).astype(np.int16, copy=False)
     if code.how == "position":
         # Entry 0 stands for NULL: neither listed nor, if it should be, missing.
         places = np.array((-1, *code.codes), dtype=np.int16)
