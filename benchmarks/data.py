@@ -59,10 +59,10 @@ def write(folder: Path, rows: int, seed: int = 7) -> None:
     if (folder / "done").exists():
         return
     made = tables(rows, seed)
-    for name, table in made.items():
+    for name, rows_made in made.items():
         with duckdb.connect(str(folder / f"{name}.duckdb")) as engine:
-            engine.execute("create table people as select * from table")
+            engine.execute("create table people as select * from rows_made")
         with duckdb.connect(str(folder / "pooled.duckdb")) as engine:
-            engine.execute(f"create table {name} as select * from table")  # noqa: S608
-        del table
+            engine.execute(f"create table {name} as select * from rows_made")  # noqa: S608
+        del rows_made
     (folder / "done").touch()

@@ -41,9 +41,7 @@ COLUMNS = {
     "moved": "date",
 }
 HEALTH = frozenset({"area", "disabled", "visits"})
-SCOPE = Scope(
-    {"housing": frozenset(COLUMNS), "health": HEALTH}, frozenset({"person", "address"})
-)
+SCOPE = Scope({"housing": frozenset(COLUMNS), "health": HEALTH}, frozenset({"person", "address"}))
 
 TEXTS = ("rent", "own", "o'hara", "50%", "")
 DATES = (date(2020, 1, 31), date(2021, 7, 1))
@@ -145,9 +143,7 @@ def questions(draw: st.DrawFn) -> Question:
     )
     margins = draw(st.sampled_from(["none", "rollup", "cube"])) if groups else "none"
     names = draw(st.permutations([g.name for g in groups] + [m.name for m in measures]))
-    orders = draw(
-        st.lists(st.builds(Order, st.sampled_from(names), st.booleans()), max_size=2)
-    )
+    orders = draw(st.lists(st.builds(Order, st.sampled_from(names), st.booleans()), max_size=2))
     return Question(
         table="housing",
         measures=tuple(measures),
@@ -173,7 +169,9 @@ _NUMBER_TEXT = st.recursive(
     max_leaves=4,
 )
 _NUMBER_COLUMN_TEXT = st.builds(
-    "{}{}".format, st.sampled_from(["rooms", "rent", "floor"]), st.sampled_from(["", " + 1", " * 2"])
+    "{}{}".format,
+    st.sampled_from(["rooms", "rent", "floor"]),
+    st.sampled_from(["", " + 1", " * 2"]),
 )
 _OP_TEXT = st.sampled_from(["=", "<>", "!=", "<", "<=", ">", ">="])
 _LEAF_TEXT = st.one_of(
@@ -271,4 +269,6 @@ def _compare(op: str, left: Any, right: Any) -> bool | None:
         return None
     if op in ("=", "<>"):
         return bool((left == right) == (op == "="))
-    return bool({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op])
+    return bool(
+        {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op]
+    )

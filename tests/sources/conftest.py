@@ -89,10 +89,11 @@ def people_table() -> pa.Table:
 
 
 def write_duckdb(path: Path, table: pa.Table, name: str = "register") -> Path:
-    with duckdb.connect(str(path)) as engine:
+    fresh = path.with_name(f"fresh-{path.name}")
+    with duckdb.connect(str(fresh)) as engine:
         engine.register("given", table)
         engine.execute(f'CREATE TABLE "{name}" AS FROM given')
-    return path
+    return fresh.replace(path)
 
 
 def write_csv(path: Path, table: pa.Table) -> Path:
@@ -135,9 +136,7 @@ def write_postgres(url: str, table: pa.Table, name: str = "register") -> None:
 
 
 @pytest.fixture
-def made_url(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> Callable[[str, pa.Table], str]:
+def made_url(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str, pa.Table], str]:
     """Write a table into a source of a kind and return the source's URL."""
 
     def make(kind: str, table: pa.Table, name: str = "register") -> str:

@@ -51,8 +51,12 @@ _numbers = st.one_of(
         [Decimal(t) for t in ("0.005", "2.5", "-0.125", "999.999", "12.3456789", "1e15", "-7.50")]
     ),
 )
-_texts = st.sampled_from(["rent", "own", "it's", "a_b", "100%", "back\\slash", "Ünïcode", "", "'; --"])
-_patterns = st.sampled_from(["%", "_", "r%", "%e%", "a_b", "100%", "back\\%", "%\\slash", "Ü_ï%", "'%", ""])
+_texts = st.sampled_from(
+    ["rent", "own", "it's", "a_b", "100%", "back\\slash", "Ünïcode", "", "'; --"]
+)
+_patterns = st.sampled_from(
+    ["%", "_", "r%", "%e%", "a_b", "100%", "back\\%", "%\\slash", "Ü_ï%", "'%", ""]
+)
 _days = st.sampled_from([date(2020, 2, 29), date(1999, 12, 31), date(2000, 1, 1)])
 _ops = st.sampled_from(["=", "<>", "<", "<=", ">", ">="])
 _equal = st.sampled_from(["=", "<>"])
@@ -63,9 +67,7 @@ def _arithmetic(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     small = st.one_of(st.integers(-9, 9), st.sampled_from([Decimal("0.5"), Decimal("-1.25")]))
     leaves = st.one_of(_number_columns, small.map(Literal))
     sums = st.builds(Arithmetic, st.sampled_from(["+", "-", "*"]), leaves, leaves)
-    cases = st.builds(
-        Case, st.tuples(st.tuples(inner, leaves)), st.one_of(st.none(), leaves)
-    )
+    cases = st.builds(Case, st.tuples(st.tuples(inner, leaves)), st.one_of(st.none(), leaves))
     return st.one_of(
         sums,
         cases,
@@ -80,7 +82,9 @@ _leaves = st.one_of(
     st.builds(Compare, _equal, st.just(column("tenure")), _texts.map(Literal)),
     st.builds(Compare, _ops, st.just(column("moved")), _days.map(Literal)),
     st.builds(Compare, _equal, st.just(column("disabled")), st.booleans().map(Literal)),
-    st.builds(In, _number_columns, st.lists(_numbers.map(Literal), min_size=1, max_size=4).map(tuple)),
+    st.builds(
+        In, _number_columns, st.lists(_numbers.map(Literal), min_size=1, max_size=4).map(tuple)
+    ),
     st.builds(In, st.just(column("tenure")), st.lists(_texts.map(Literal), min_size=1).map(tuple)),
     st.builds(In, st.just(column("moved")), st.lists(_days.map(Literal), min_size=1).map(tuple)),
     st.builds(IsNull, st.sampled_from(list(FACTS.columns)).map(column)),
@@ -153,9 +157,7 @@ def test_a_predicate_means_the_same_at_every_engine(source: Source, predicate: A
 def test_a_filter_keeps_what_is_true(source: Source, predicate: Any) -> None:
     """Rows whose predicate is false or unknown do not leave the source."""
     kept = sum(rows.n for rows in run(source, FACTS, task(filters=(predicate,))))
-    assert kept == sum(
-        truth(predicate, _seen(source, row), FACTS.columns) is True for row in ROWS
-    )
+    assert kept == sum(truth(predicate, _seen(source, row), FACTS.columns) is True for row in ROWS)
 
 
 @settings(

@@ -6,10 +6,10 @@ import hashlib
 import json
 from typing import Any
 
+from bridleway.errors import UsageError
+
 MAX_JSON_BYTES = 4_000_000
 MAX_JSON_DEPTH = 60
-
-from bridleway.errors import UsageError  # noqa: E402
 
 
 def canonical_json(value: Any) -> bytes:
@@ -23,23 +23,29 @@ def canonical_json(value: Any) -> bytes:
     ).encode("utf-8")
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def _check(value: Any, depth: int) -> None:
+    kind = type(value)
+    if kind in _PLAIN:
+        return
     if depth > MAX_JSON_DEPTH:
         raise UsageError("The document is nested too deeply.", "Flatten it.")
-    if value is None or isinstance(value, bool | int | str):
-        return
-    if isinstance(value, dict):
+    if kind is dict:
         for key, item in value.items():
-            if not isinstance(key, str):
+            if type(key) is not str:
                 raise UsageError("A key of the document is not text.", "Quote it.")
-            _check(item, depth + 1)
+            if type(item) not in _PLAIN:
+                _check(item, depth + 1)
         return
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         for item in value:
-            _check(item, depth + 1)
+            if type(item) not in _PLAIN:
+                _check(item, depth + 1)
         return
     raise UsageError(
-        f"The document holds a {type(value).__name__}, which signed documents do not allow.",
+        f"The document holds a {kind.__name__}, which signed documents do not allow.",
         "Write whole numbers, or put the value in quotes.",
     )
 

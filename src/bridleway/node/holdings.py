@@ -48,6 +48,7 @@ class Holdings:
         self._open: dict[str, Source] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
+        self._catalogues: dict[str, tuple[tuple[int, int], Catalogue, str]] = {}
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the sources, sorted."""
@@ -135,7 +136,17 @@ class Holdings:
             )
         from bridleway.sources.describe import read_catalogue
 
-        return read_catalogue(read_yaml_file(path), self.node)
+        seen = _stamp(path)
+        known = self._catalogues.get(name)
+        if known is None or known[0] != seen:
+            made = read_catalogue(read_yaml_file(path), self.node)
+            known = self._catalogues[name] = (seen, made, _catalogue_digest(made))
+        return known[1]
+
+    def _declared(self, name: str) -> str:
+        """Return the digest of the catalogue as it stands now."""
+        self.catalogue(name)
+        return self._catalogues[name][2]
 
     def release(self, name: str, at: str) -> DataVersion:
         """Declare a data version: check the declarations, digest the snapshot, write it down."""
@@ -148,7 +159,7 @@ class Holdings:
             snapshot = source.fingerprint()
             if source.quick_stamp() != stamp:
                 raise Fault("The source changed while it was read.", "Try again when it is quiet.")
-        declared = _catalogue_digest(catalogue)
+        declared = self._declared(name)
         version = digest_of({"snapshot": snapshot, "catalogue": declared})
         made = DataVersion(version, at, snapshot, declared, stamp)
         write_whole(self._at(name) / "version.json", json.dumps({"version": 1, **_fields(made)}))
@@ -169,7 +180,7 @@ class Holdings:
                 f"The data version of '{self.node}.{name}' cannot be read.",
                 f"Declare it anew: bridleway source release {self.node} {name}.",
             ) from None
-        if made.catalogue != _catalogue_digest(self.catalogue(name)):
+        if made.catalogue != self._declared(name):
             raise Gap(
                 f"The catalogue of '{self.node}.{name}' changed after the data version was declared.",
                 f"Declare it anew: bridleway source release {self.node} {name}.",
@@ -200,6 +211,12 @@ def _fields(made: DataVersion) -> dict[str, Any]:
         "catalogue": made.catalogue,
         "stamp": made.stamp,
     }
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is written anew."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _catalogue_digest(catalogue: Catalogue) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridleway.errors import Refused
@@ -20,13 +20,14 @@ from bridleway.model.passport import NodeKeys
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. attachment: bytes-like, empty for most kinds."""
+    """One message. payload: the canonical JSON of the body; attachment: bytes-like, mostly empty."""
 
     kind: str
     sender: str
     recipient: str
     request: str
     body: Mapping[str, Any]
+    payload: bytes
     attachment: bytes | memoryview = b""
     signature: bytes = b""
 
@@ -39,7 +40,7 @@ class Message:
                 "sender": self.sender,
                 "recipient": self.recipient,
                 "request": self.request,
-                "body": sha256_hex(canonical_json(dict(self.body))),
+                "body": sha256_hex(self.payload),
                 "attachment": hashlib.sha256(self.attachment).hexdigest(),
             }
         )
@@ -55,9 +56,9 @@ def sign(
     attachment: bytes | memoryview = b"",
 ) -> Message:
     """Return a signed message."""
-    bare = Message(kind, sender, recipient, request, body, attachment)
-    signature = signer.sign(bare.signed_bytes())
-    return Message(kind, sender, recipient, request, body, attachment, signature)
+    payload = canonical_json(dict(body))
+    bare = Message(kind, sender, recipient, request, body, payload, attachment)
+    return replace(bare, signature=signer.sign(bare.signed_bytes()))
 
 
 def verify(message: Message, me: str, trust: Mapping[str, NodeKeys]) -> None:

@@ -285,10 +285,10 @@ class Node:
 
     # -- (3) charge
 
-    def _verified_grant(self, body: Mapping[str, Any]) -> tuple[Grant, Asking, Passport]:
+    def _verified_grant(self, told: Mapping[str, Any]) -> tuple[Grant, Asking, Passport]:
         """Check a grant against the shares that its nodes signed and the passport held here."""
-        grant = Grant.from_json(body["grant"])
-        asking = self._asking(body["proof"])
+        grant = Grant.from_json(told["grant"])
+        asking = self._asking(told["proof"])
         passport, _ = self.register.by_digest(grant.passport_digest)
         wrong = Refused("The grant does not fit its passport.", "Ask again.", code="grant")
         wanted = sorted({n for t in grant.question.tables for n in passport.tables[t].nodes})
@@ -305,12 +305,18 @@ class Node:
         ):
             raise wrong
         for share in grant.shares:
-            told = body["shares"][share.node]
+            signed = told["shares"][share.node]
+            body = share.to_json()
             shown = Message(
-                "share.ok", share.node, told["to"], grant.request, share.to_json(),
-                signature=bytes.fromhex(told["signature"]),
-            )  # fmt: skip
-            messages.verify(shown, told["to"], self.trust)
+                kind="share.ok",
+                sender=share.node,
+                recipient=signed["to"],
+                request=grant.request,
+                body=body,
+                payload=canonical_json(body),
+                signature=bytes.fromhex(signed["signature"]),
+            )
+            messages.verify(shown, signed["to"], self.trust)
             if not grant.rules.at_least_as_strict_as(share.rules):
                 raise wrong
         if not grant.rules.at_least_as_strict_as(rules_of(passport)):

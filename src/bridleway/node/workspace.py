@@ -62,7 +62,7 @@ class Workspace:
             node: Node(node, root / "nodes" / node, self.trust, self.now, root)
             for node in self.trust
         }
-        self.transport = Embedded(self.nodes, threads=os.cpu_count() or 1)
+        self.transport = Embedded(self.nodes, threads=2 * (os.cpu_count() or 1))
         for node in self.nodes.values():
             node.transport = self.transport
         self._signers: dict[str, Signer] = {}

@@ -22,6 +22,7 @@ from bridleway.model.question import (
     Or,
     Predicate,
     Scalar,
+    columns_in,
     tables_in,
 )
 from bridleway.questions.check_bounds import bounds_of
@@ -217,7 +218,5 @@ def _mismatch(left: ColumnType, right: ColumnType, where: str) -> Refused:
 
 def _place(node: object) -> str:
     """Return `table.column` of the first column of a node, or an empty string."""
-    from bridleway.model.question import columns_in
-
     names = sorted(f"{column.table}.{column.name}" for column in columns_in(node))
     return names[0] if names else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridleway.errors import Refused, UsageError
+from bridleway.questions.sql_neighbours import require_neighbours
 from bridleway.questions.sql_text import place_of
 from bridleway.questions.sql_tokens import Token
 from bridleway.questions.sql_words import (
@@ -16,7 +17,7 @@ from bridleway.questions.sql_words import (
     FUNCTIONS,
     MARGINS,
     MAY_PRECEDE_BRACKET,
-    MAY_PRECEDE_STRING,
+    NO_CALLS,
     OTHER_FUNCTION,
     REFUSED_FUNCTIONS,
     REFUSED_WORDS,
@@ -24,10 +25,6 @@ from bridleway.questions.sql_words import (
 )
 
 _START = Token("sign", "", 0)
-_MAY_PRECEDE_STRING_SIGNS = frozenset(
-    {"=", "<>", "!=", "<", ">", "<=", ">=", "(", ",", "+", "-", "*"}
-)
-_AFTER_COMMA_NEVER = frozenset({"", ")", ",", ";"})
 
 
 def pass_gate(text: str, tokens: Sequence[Token], names: frozenset[str]) -> tuple[Token, ...]:
@@ -43,10 +40,9 @@ def pass_gate(text: str, tokens: Sequence[Token], names: frozenset[str]) -> tupl
     for position, token in enumerate(kept):
         after = kept[min(position + 1, len(kept) - 1)]
         _check_word(text, token, before, earlier, after, names)
-        _check_sign(text, token, before, earlier, after)
-        _check_string(text, token, before)
+        _check_sign(text, token, before)
         earlier, before = before, token
-    _refuse_comma_joins(text, kept)
+    require_neighbours(text, kept)
     return kept
 
 
@@ -120,6 +116,15 @@ def _check_call(text: str, token: Token, before: Token) -> None:
                 where=place_of(text, token.start, token.text),
                 code="margins",
             )
+        if token.upper in ("FROM", "JOIN"):
+            raise _refusal(text, token, REFUSED_WORDS["EXISTS"])
+        if token.upper in CLAUSES or token.upper in NO_CALLS:
+            raise UsageError(
+                "A bracket does not follow this word.",
+                "Delete it, or write what is missing between them.",
+                where=place_of(text, token.start, token.text),
+                code="syntax",
+            )
         if token.upper in REFUSED_WORDS and token.upper not in ("LEFT", "RIGHT", "MOD", "GLOB"):
             raise _refusal(text, token, REFUSED_WORDS[token.upper])
     raise _refusal(text, token, REFUSED_FUNCTIONS.get(token.upper, OTHER_FUNCTION))
@@ -143,7 +148,7 @@ def _check_distinct(text: str, token: Token, before: Token, earlier: Token) -> N
     )
 
 
-def _check_sign(text: str, token: Token, before: Token, earlier: Token, after: Token) -> None:
+def _check_sign(text: str, token: Token, before: Token) -> None:
     if token.text == ";":
         raise Refused(
             "A question is one statement.",
@@ -158,62 +163,3 @@ def _check_sign(text: str, token: Token, before: Token, earlier: Token, after: T
             where=place_of(text, token.start, token.text),
             code="rows",
         )
-    if token.text == "(" and before.text == ")":
-        raise UsageError(
-            "A bracket follows a bracket.",
-            "Put a comma or an operator between them.",
-            where=place_of(text, token.start, token.text),
-            code="syntax",
-        )
-    if token.text == "=" and before.text == "=" and before.start + 1 == token.start:
-        raise UsageError(
-            "The question language compares with a single =.",
-            "Write =.",
-            where=place_of(text, before.start, "=="),
-            code="syntax",
-        )
-    if token.text == "," and (after.text in _AFTER_COMMA_NEVER or after.upper in CLAUSES):
-        raise UsageError(
-            "Nothing follows this comma.",
-            "Delete it, or write what is missing.",
-            where=place_of(text, token.start, token.text),
-            code="syntax",
-        )
-
-
-def _check_string(text: str, token: Token, before: Token) -> None:
-    if token.kind != "string":
-        return
-    if before.upper in ("FROM", "JOIN"):
-        raise Refused(
-            "A question reads the passport's tables, not files.",
-            "Name a table of the passport.",
-            where=place_of(text, token.start),
-            code="file",
-        )
-    if before.kind == "sign" and before.text in _MAY_PRECEDE_STRING_SIGNS:
-        return
-    if before.kind == "word" and before.upper in MAY_PRECEDE_STRING:
-        return
-    raise UsageError(
-        "A text constant cannot stand here.",
-        "Write names without single quotes; compare a column with a constant: tenure = 'rent'.",
-        where=place_of(text, token.start),
-        code="string-place",
-    )
-
-
-def _refuse_comma_joins(text: str, tokens: Sequence[Token]) -> None:
-    depth = 0
-    in_from = False
-    for token in tokens:
-        depth += (token.text == "(") - (token.text == ")")
-        if token.kind == "word" and depth == 0 and token.upper in CLAUSES:
-            in_from = token.upper in ("FROM", "JOIN")
-        if in_from and depth == 0 and token.text == ",":
-            raise Refused(
-                "Tables are not joined by a comma.",
-                "Write JOIN table USING (person).",
-                where=place_of(text, token.start, token.text),
-                code="join",
-            )

@@ -25,7 +25,7 @@ from bridleway.questions.sql_names import Names, Scope, default_name, matching
 from bridleway.questions.sql_text import MAX_LIMIT
 from bridleway.questions.sql_tokens import Token
 from bridleway.questions.sql_walk import Walk
-from bridleway.questions.sql_words import FUNCTION_LIST
+from bridleway.questions.sql_words import FUNCTION_LIST, RESERVED
 
 Node: TypeAlias = Any
 
@@ -104,6 +104,8 @@ def _table_name(node: Node, walk: Walk) -> str:
     if alias is not None:
         walk.only(alias, "this")
     called = alias.this.name if alias is not None else None
+    if alias is not None:
+        _require_name(called, alias.this, walk)
     return walk.names.add_table(node.this.name, called, walk.where(node.this))
 
 
@@ -133,6 +135,7 @@ def _item(node: Node, walk: Walk) -> _Item:
     if type(node) is exp.Alias:
         walk.only(node, "this", "alias")
         inner, alias = node.this, node.args["alias"].name
+        _require_name(alias, node.args["alias"], walk)
     while type(inner) is exp.Paren:
         walk.only(inner, "this")
         inner = inner.this
@@ -160,7 +163,15 @@ def _item(node: Node, walk: Walk) -> _Item:
     )
 
 
-def _require_name(name: str, node: Node, walk: Walk) -> None:
+def _require_name(name: str | None, node: Node, walk: Walk) -> None:
+    if type(node) is exp.Identifier and not node.args.get("quoted") and name is not None:
+        if name.upper() in RESERVED:
+            raise walk.usage(
+                node,
+                f"'{name}' is a word of SQL and cannot be a name.",
+                "Choose another name, or write it in double quotes.",
+                "no-name",
+            )
     if not is_sql_name(name):
         raise walk.usage(
             node,

@@ -14,6 +14,7 @@ from typing import Literal, NoReturn, TypeAlias
 from bridleway.errors import Refused, UsageError
 from bridleway.questions.sql_text import (
     MAX_DEPTH,
+    MAX_NAME,
     MAX_STRING,
     MAX_TOKENS,
     place_of,
@@ -33,6 +34,7 @@ _SIGN = re.compile(r"<>|!=|<=|>=|[(),.;=<>+*-]")
 _RESTARTS = frozenset({"AND", "OR", "(", ")", ",", "WHEN", "THEN", "ELSE", "WHERE"})
 
 _NOT_SIGNS = {
+    "-": ("the arrow", "Leave it out: nothing is looked up inside a value."),
     "/": ("division", "Division can fail on data: ask for both sums, or use AVG."),
     "%": ("the remainder", "Leave it out: parts of a number cannot be asked for."),
     "|": ("joining of texts", "Compare the columns one by one."),
@@ -102,16 +104,28 @@ def _piece(text: str, at: int) -> Token:
             code="comment",
         )
     if found := _WORD.match(text, at):
-        return Token("word", found.group(), at, found.group().upper())
+        return Token("word", _short(text, found), at, found.group().upper())
     if text[at].isdigit() or (text[at] == "." and text[at + 1 : at + 2].isdigit()):
         return _number(text, at)
     if text[at] == "'":
         return _string(text, at)
     if found := _QUOTED.match(text, at):
-        return Token("quoted", found.group(), at)
-    if found := _SIGN.match(text, at):
+        return Token("quoted", _short(text, found), at)
+    found = None if text.startswith("->", at) else _SIGN.match(text, at)
+    if found:
         return Token("sign", found.group(), at, found.group())
     _refuse_sign(text, at)
+
+
+def _short(text: str, found: re.Match[str]) -> str:
+    if len(found.group()) > MAX_NAME + 2:
+        raise UsageError(
+            f"A name is longer than {MAX_NAME} letters.",
+            "Write it as the passport does.",
+            where=place_of(text, found.start(), found.group()),
+            code="name",
+        )
+    return found.group()
 
 
 def _number(text: str, at: int) -> Token:

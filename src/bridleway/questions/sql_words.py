@@ -30,7 +30,12 @@ MAY_PRECEDE_STRING = frozenset(
     ("DATE", "AND", "OR", "BETWEEN", "LIKE", "THEN", "ELSE", "WHEN", "CASE", "NOT", "WHERE")
     + ("SELECT", "BY")
 )
+NO_CALLS = frozenset(
+    {"AS", "ASC", "DESC", "DISTINCT", "END", "INNER", "IS", "NULL", "TRUE", "FALSE"}
+)
 CLAUSES = frozenset({"SELECT", "FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "JOIN"})
+# Words that cannot name a table or a column of the answer unless they are quoted.
+RESERVED = MAY_PRECEDE_BRACKET | CLAUSES | NO_CALLS | FUNCTIONS | MARGINS
 
 _ONE_LEVEL = "Filter, join, group and count in one SELECT."
 _INNER = "Only inner joins are answered."
@@ -200,7 +205,7 @@ _PARSER_WORDS = frozenset(
 )
 QUOTED_NAMES = frozenset(
     {*REFUSED_WORDS, *FUNCTIONS, *MARGINS, *MAY_PRECEDE_BRACKET, *MAY_PRECEDE_STRING, *CLAUSES}
-    | {"AS", "ASC", "DESC", "DISTINCT", "END", "FALSE", "INNER", "IS", "NULL", "TRUE"}
+    | NO_CALLS
     | _PARSER_WORDS
 )
 

@@ -70,7 +70,8 @@ class Compiled:
     keys: tuple[str, ...]
     codes: tuple[Code, ...]
     bits: tuple[str, ...]
-    values: tuple[str, ...]
+    values: tuple[tuple[str, tuple[int, int] | None], ...]
+    """Name, and what the fetched units are clipped to, if they are not yet."""
 
 
 class _Shape:
@@ -155,9 +156,13 @@ def _compiled(shape: _Shape) -> Compiled:
         picked[f"c_{code.name}"], how = _code(code, words, columns, shape)
         codes.append(how)
     for bit in task.bits:
-        picked[f"b_{bit.name}"] = words.predicate(bit.predicate).fill_null(False)
+        held = words.predicate(bit.predicate).fill_null(False)
+        # DuckDB packs booleans into bits for Arrow, which takes longer than a byte each.
+        picked[f"b_{bit.name}"] = held.cast("int8") if shape.dialect == "duckdb" else held
+    values = []
     for value in task.values:
-        picked[f"v_{value.name}"] = words.units(value)
+        picked[f"v_{value.name}"], clip = words.units(value)
+        values.append((value.name, clip))
     if not picked:
         picked["row"] = ibis.literal(1, type="int8")
     for predicate in task.filters:
@@ -168,7 +173,7 @@ def _compiled(shape: _Shape) -> Compiled:
         tuple(keys),
         tuple(codes),
         tuple(bit.name for bit in task.bits),
-        tuple(value.name for value in task.values),
+        tuple(values),
     )
 
 

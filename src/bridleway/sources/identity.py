@@ -74,6 +74,8 @@ def normalise(array: pa.Array | pa.ChunkedArray, identifier: str) -> Identified:
 def _normalise(array: pa.Array, part: ModuleType) -> Identified:
     if pa.types.is_dictionary(array.type):
         return _from_dictionary(array, part)
+    if pa.types.is_string_view(array.type) or pa.types.is_large_string(array.type):
+        array = array.cast(pa.string())
     if array.null_count == 0:
         return _present(array, part)
     there = np.asarray(array.is_valid())
@@ -89,6 +91,7 @@ def _present(array: pa.Array, part: ModuleType) -> Identified:
     if pa.types.is_integer(array.type) and hasattr(part, "integers"):
         numbers = array.cast(pa.int64(), safe=False)  # beyond int64 turns negative: invalid
         blocks, valid = part.integers(np.asarray(numbers))
+        blocks[~valid] = 0
         return Identified(blocks, valid, 0, int(len(valid) - np.count_nonzero(valid)))
     texts = as_text(array)
     if not part.WIDTH:

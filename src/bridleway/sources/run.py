@@ -50,19 +50,26 @@ def _rows(batch: pa.RecordBatch, compiled: Compiled) -> Rows:
     return Rows(
         keys={entity: batch.column(f"k_{entity}") for entity in compiled.keys},
         codes={code.name: _codes(batch.column(f"c_{code.name}"), code) for code in compiled.codes},
-        bits={
-            name: np.asarray(batch.column(f"b_{name}").to_numpy(zero_copy_only=False), dtype=bool)
-            for name in compiled.bits
-        },
-        values={name: _values(batch.column(f"v_{name}")) for name in compiled.values},
+        bits={name: _bits(batch.column(f"b_{name}")) for name in compiled.bits},
+        values={n: _values(batch.column(f"v_{n}"), clip) for n, clip in compiled.values},
         n=batch.num_rows,
     )
 
 
-def _values(column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _bits(column: pa.Array) -> NDArray[np.bool_]:
+    if pa.types.is_boolean(column.type):
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
+    return np.asarray(column).view(np.bool_)
+
+
+def _values(
+    column: pa.Array, clip: tuple[int, int] | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     if column.null_count == 0:
-        return np.asarray(column), np.ones(len(column), dtype=bool)
-    return np.asarray(column.fill_null(0)), np.asarray(column.is_valid())
+        units, there = np.asarray(column), np.ones(len(column), dtype=bool)
+    else:
+        units, there = np.asarray(column.fill_null(0)), np.asarray(column.is_valid())
+    return units if clip is None else np.clip(units, *clip), there
 
 
 def _codes(column: pa.Array, code: Code) -> NDArray[np.int16]:

@@ -160,7 +160,8 @@ class FileSource:
 
 def _fault(place: str, error: Exception) -> BridlewayError:
     told = str(error).lower()
-    if "could not set lock" in told or "conflicting lock" in told:
+    # The second is DuckDB's word for a writer in this very process.
+    if "could not set lock" in told or "unique file handle conflict" in told:
         return Fault(
             "Another program has the DuckDB file open for writing.",
             "Close it there, then try again.",

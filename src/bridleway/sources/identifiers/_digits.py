@@ -16,13 +16,15 @@ _WHOLE = re.compile(r"([0-9]+)\.0+")
 def digits_of(text: str) -> str:
     """Return the digits of a value: separators dropped, full-width digits and `.0` mended.
 
-    Empty where anything but ASCII digits remains.
+    Empty where anything but ASCII digits remains, and for a number below zero.
     """
-    if text.isascii():
+    if text.isascii() and "-" not in text[:1]:
         quick = text.translate(_DROPPED)
         if quick.isdigit():
             return quick
     plain = unicodedata.normalize("NFKC", text).strip()
+    if plain.startswith("-"):
+        return ""
     whole = _WHOLE.fullmatch(plain)
     plain = whole[1] if whole else _SEPARATORS.sub("", plain)
     return plain if plain.isascii() and plain.isdigit() else ""
