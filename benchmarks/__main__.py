@@ -32,10 +32,12 @@ TARGETS = {
 }
 
 
-def side(module: str, which: str, rows: int, repeats: int, folder: Path, *extra: str) -> dict[str, Any]:
+def side(
+    module: str, which: str, rows: int, repeats: int, folder: Path, *extra: str
+) -> dict[str, Any]:
     """Run one side in a process of its own and return its figures."""
     command = [sys.executable, "-m", f"benchmarks.{module}", which, str(rows), str(repeats)]
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [*command, str(folder), *extra], capture_output=True, text=True, cwd=HERE.parent
     )
     if done.returncode:
@@ -104,9 +106,17 @@ def main() -> None:
                 print(name, details[name], flush=True)
         if "linked_10m" in details:
             results["linked_10m_memory_ratio"] = details["linked_10m"]["memory_ratio"]
-    results |= {name: round(value, 2) for name, value in {**passport_and_receipt(), **cli_start()}.items()}
+    results |= {
+        name: round(value, 2) for name, value in {**passport_and_receipt(), **cli_start()}.items()
+    }
     at = datetime.now(UTC).strftime("%Y-%m-%d")
-    made = {"at": at, "machine": machine(), "worker_start_s": 0, "results": results, "details": details}
+    made = {
+        "at": at,
+        "machine": machine(),
+        "worker_start_s": 0,
+        "results": results,
+        "details": details,
+    }
     (HERE / "results.json").write_text(json.dumps(made, indent=1) + "\n")
     write_table(made)
     print((HERE / "RESULTS.md").read_text())
@@ -129,7 +139,11 @@ def write_table(made: dict[str, Any]) -> None:
     for name, value in made["results"].items():
         target, stretch = TARGETS.get(name, (None, None))
         lines.append(f"| `{name}` | {value} | {target or ''} | {stretch or ''} |")
-    lines += ["", "| run | baseline, s | product, s | ratio | peak memory ratio | runs |", "|---|--:|--:|--:|--:|--:|"]
+    lines += [
+        "",
+        "| run | baseline, s | product, s | ratio | peak memory ratio | runs |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
     for name, detail in made["details"].items():
         lines.append(
             f"| {name} | {detail['baseline_s']} | {detail['product_s']} | {detail['ratio']} | "

@@ -63,6 +63,6 @@ def write(folder: Path, rows: int, seed: int = 7) -> None:
         with duckdb.connect(str(folder / f"{name}.duckdb")) as engine:
             engine.execute("create table people as select * from rows_made")
         with duckdb.connect(str(folder / "pooled.duckdb")) as engine:
-            engine.execute(f"create table {name} as select * from rows_made")  # noqa: S608
+            engine.execute(f"create table {name} as select * from rows_made")
         del rows_made
     (folder / "done").touch()

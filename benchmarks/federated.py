@@ -29,9 +29,11 @@ def write(folder: Path, rows: int) -> None:
         return
     rng = np.random.default_rng(3)
     with duckdb.connect(str(folder / "pooled.duckdb")) as pooled:
-        pooled.execute("create table people (nhs_number varchar, ward varchar, renting int, age int)")
+        pooled.execute(
+            "create table people (nhs_number varchar, ward varchar, renting int, age int)"
+        )
         for number in range(ORGANISATIONS):
-            made = pa.table(
+            pa.table(
                 {
                     "nhs_number": nhs_numbers(rows, 400_000_000 + number * (rows + rows // 8 + 60)),
                     "ward": pa.DictionaryArray.from_arrays(
@@ -72,8 +74,16 @@ def product(folder: Path, repeats: int) -> dict[str, Any]:
         for n in range(ORGANISATIONS)
     }
     fields = [
-        {"name": "nhs_number", "form": "key-only", "why": "count people", "category": "uk.id.nhs_number"},
-        *({"name": n, "form": "raw", "why": "measured", "category": "plain"} for n in ("ward", "renting", "age")),
+        {
+            "name": "nhs_number",
+            "form": "key-only",
+            "why": "count people",
+            "category": "uk.id.nhs_number",
+        },
+        *(
+            {"name": n, "form": "raw", "why": "measured", "category": "plain"}
+            for n in ("ward", "renting", "age")
+        ),
     ]
     body = passport_body(
         {f"q{i}": _question(f"people{i}") for i in range(repeats + 1)},

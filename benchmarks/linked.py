@@ -123,7 +123,7 @@ def baseline(folder: Path, repeats: int, sensitive: bool) -> dict[str, Any]:
                    count(DISTINCT o.nhs_number), sum(income) FILTER (WHERE {keep})
             FROM housing o JOIN work w ON w.nhs_number = o.nhs_number
             JOIN health h ON h.nhs_number = o.nhs_number
-            WHERE o.renting = 1 GROUP BY ward ORDER BY ward"""  # noqa: S608
+            WHERE o.renting = 1 GROUP BY ward ORDER BY ward"""
     else:
         sql = """
             SELECT ward, count(DISTINCT o.nhs_number), count(DISTINCT h.nhs_number), sum(income)

@@ -76,7 +76,9 @@ def test_arrows_point_one_way(path: Path) -> None:
 
 def test_there_is_no_import_cycle_between_rooms() -> None:
     """The rooms can be read from the bottom up."""
-    below = {room: (others | ALWAYS) - {room} for room, others in ROOMS.items() if room not in ALWAYS}
+    below = {
+        room: (others | ALWAYS) - {room} for room, others in ROOMS.items() if room not in ALWAYS
+    }
     seen: dict[str, int] = defaultdict(int)
 
     def visit(room: str) -> None:

@@ -66,7 +66,8 @@ class Answer:
         """Return one plain dict per row, in the SELECT list's order; None where withheld."""
         made = []
         for row in self.rows:
-            cells = dict(zip(self.groups, map(show_key, row["key"]), strict=True))
+            keys = map(show_key, row["key"])
+            cells: dict[str, Any] = dict(zip(self.groups, keys, strict=True))
             for measure in self.measures:
                 cells[measure] = None if row["values"] is None else row["values"][measure]
             made.append({name: cells[name] for name in self.select})

@@ -37,7 +37,7 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """Every touched node has charged its budget and logged it. `stored`: the answer it gave before."""
+    """Every touched node has charged and logged it. stored: the answer that it gave before."""
 
     grant: Grant
     plan: Any

@@ -26,7 +26,9 @@ from bridleway.keys.people import certify, read_certificate
 from bridleway.keys.sealed import open_sealed, pair_secret, seal_to
 from bridleway.model.passport import NodeKeys, PersonCertificate
 
-ONE, TWO = (Signer.from_private(Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)) for n in (1, 2))
+ONE, TWO = (
+    Signer.from_private(Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)) for n in (1, 2)
+)
 KNOWN = {ONE.key_id: ONE.public, TWO.key_id: TWO.public}
 
 
@@ -35,7 +37,9 @@ def test_an_envelope_is_dsse_as_securesystemslib_reads_it() -> None:
     dsse = pytest.importorskip("securesystemslib.dsse")
     data = json.loads(seal(b'{"a":1}', "application/x", ONE))
     envelope = dsse.Envelope.from_dict(data)
-    signature = base64.b64decode(json.loads(seal(b'{"a":1}', "application/x", ONE))["signatures"][0]["sig"])
+    signature = base64.b64decode(
+        json.loads(seal(b'{"a":1}', "application/x", ONE))["signatures"][0]["sig"]
+    )
     ONE.private.public_key().verify(signature, envelope.pae())
 
 
@@ -115,7 +119,9 @@ def test_a_persons_key_needs_the_password(tmp_path: Path) -> None:
 def test_a_certificate_counts_only_from_the_persons_own_node() -> None:
     """No organisation vouches for another's people."""
     nodes = {n: NodeKeys(n, n, s.public, "0" * 64) for n, s in (("a", ONE), ("b", TWO))}
-    person = PersonCertificate("a/jo", "Jo", "a", {"controller": ("2026-01-01", "2026-12-31")}, "1" * 64)
+    person = PersonCertificate(
+        "a/jo", "Jo", "a", {"controller": ("2026-01-01", "2026-12-31")}, "1" * 64
+    )
     assert read_certificate(certify(person, ONE), nodes) == person
     with pytest.raises(Refused):
         read_certificate(certify(person, TWO), nodes)

@@ -67,7 +67,9 @@ def test_any_text_is_read_or_refused_in_one_sentence(text: str) -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -80,7 +82,9 @@ def test_canonical_json_has_one_text_and_reads_back(value: object) -> None:
     assert canonical_json(strict_json(data)) == data
 
 
-@pytest.mark.parametrize("data", [b'{"k":10,"k":1}', b"[NaN]", b"[1.5]", b"[1e3]", b"{", b"\xff", b"[" * 9000])
+@pytest.mark.parametrize(
+    "data", [b'{"k":10,"k":1}', b"[NaN]", b"[1.5]", b"[1e3]", b"{", b"\xff", b"[" * 9000]
+)
 def test_loose_json_is_refused(data: bytes) -> None:
     """Duplicates, NaN, floats, damage and depth are refused."""
     with pytest.raises(UsageError):

@@ -90,7 +90,7 @@ def test_importing_show_does_not_import_rich() -> None:
     import subprocess
 
     code = "import sys, bridleway.passport.show; sys.exit('rich' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_dpia_follows_the_order_of_the_form() -> None:

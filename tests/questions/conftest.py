@@ -25,7 +25,7 @@ def in_duckdb() -> Iterator[Callable[[str], list[bool | None]]]:
     )
 
     def evaluate(predicate: str) -> list[bool | None]:
-        found = connection.execute(f"SELECT ({predicate}) FROM housing ORDER BY id").fetchall()  # noqa: S608
+        found = connection.execute(f"SELECT ({predicate}) FROM housing ORDER BY id").fetchall()
         return [value for (value,) in found]
 
     yield evaluate

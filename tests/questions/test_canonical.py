@@ -40,7 +40,7 @@ def read(where: str) -> Question:
     return parse(f"SELECT COUNT(DISTINCT person) FROM housing WHERE {where}", made.SCOPE)
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(made.predicates)
 def test_the_canonical_form_means_the_same(predicate: Predicate) -> None:
     """True stays true, false false and unknown unknown, for every row of the small world."""
@@ -49,7 +49,7 @@ def test_the_canonical_form_means_the_same(predicate: Predicate) -> None:
         assert made.holds(form, row) == made.holds(predicate, row)
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(made.predicates)
 def test_duckdb_agrees_that_it_means_the_same(in_duckdb: Evaluate, predicate: Predicate) -> None:
     """DuckDB gives both forms the same three-valued result, and the evaluator's."""
@@ -60,7 +60,7 @@ def test_duckdb_agrees_that_it_means_the_same(in_duckdb: Evaluate, predicate: Pr
     assert in_duckdb(write(form)) == expected
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(made.predicate_texts)
 def test_what_is_read_is_what_sql_says(in_duckdb: Evaluate, text: str) -> None:
     """A text that is accepted means here what the same text means to DuckDB, row by row."""
@@ -73,7 +73,7 @@ def test_what_is_read_is_what_sql_says(in_duckdb: Evaluate, text: str) -> None:
     assert in_duckdb(text) == [made.holds(question.where, row) for row in made.ROWS]
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(made.questions())
 def test_it_is_idempotent_and_survives_json(question: Question) -> None:
     """The canonical form is its own canonical form, and JSON brings it back with its digest."""
@@ -84,7 +84,7 @@ def test_it_is_idempotent_and_survives_json(question: Question) -> None:
     assert back.digest == form.digest
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(made.leaves, min_size=2, max_size=5), st.randoms())
 def test_order_and_repeats_do_not_matter(leaves: list[Predicate], shuffler: object) -> None:
     """AND and OR are sets: any order, nesting and repetition is the same question."""

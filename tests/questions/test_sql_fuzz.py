@@ -42,21 +42,21 @@ def outcome(text: str) -> Question | BridlewayError:
     return question
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text(text: str) -> None:
     """Random characters."""
     outcome(text)
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=30))
 def test_any_words(words: list[str]) -> None:
     """Random words of SQL, after SELECT."""
     outcome("SELECT " + " ".join(words))
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_any_mutation_of_a_valid_question(data: st.DataObject) -> None:
     """Words dropped, doubled, swapped, replaced in valid questions."""
@@ -78,7 +78,7 @@ def test_any_mutation_of_a_valid_question(data: st.DataObject) -> None:
     outcome(" ".join(pieces))
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=900, deadline=None)
 @given(st.sampled_from(VALID), st.sampled_from(WORDS), st.integers(1, 200))
 def test_no_added_word_is_overlooked(text: str, added: str, at: int) -> None:
     """A word put in anywhere changes the question, makes it refused, or is an alias."""

@@ -44,10 +44,10 @@ HEAD = "SELECT COUNT(*) FROM housing WHERE "
 )
 def test_heavy_text_is_refused_at_once(text: str) -> None:
     """No text costs more than a fraction of a second or ends in a RecursionError (C09, C10)."""
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(BridlewayError) as caught:
         parse(text, SCOPE)
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
     assert len(str(caught.value)) < 500
 
 

@@ -26,7 +26,7 @@ from bridleway.sources.source import Location
 from .conftest import FACTS, KINDS, people_table, write_csv, write_duckdb, write_postgres
 
 MakeUrl = Callable[[str, pa.Table], str]
-SECRET = "hunter2secret"  # noqa: S105 (a test's own)
+SECRET = "hunter2secret"
 
 
 def _names(source: Source, name: str = "register") -> list[str]:
@@ -287,7 +287,7 @@ def test_a_duckdb_file_open_for_writing_is_named(tmp_path: Path) -> None:
     """Another program's writer is never disturbed."""
     path = write_duckdb(tmp_path / "busy.duckdb", people_table())
     script = f"import duckdb; c = duckdb.connect({str(path)!r}); print('open', flush=True); input()"
-    with subprocess.Popen(  # noqa: S603 (our own interpreter)
+    with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as writer:
         assert writer.stdout is not None

@@ -79,9 +79,17 @@ def ask(
     if receipt is not None and not dummy:
         answer.save_receipt(receipt)
     if plot is not None:
-        answer.plot().figure.savefig(plot, dpi=120)
+        _save_plot(answer, plot)
     show(answer.to_json(), as_json, lambda: print_answer(answer, receipt))
     raise typer.Exit(answer.exit_code)
+
+
+def _save_plot(answer: Answer, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = answer.plot().figure
+    if isinstance(figure, Figure):
+        figure.savefig(path, dpi=120)
 
 
 def _keep_refusal(error: BridlewayError, receipt: Path | None, as_json: bool) -> None:

@@ -29,7 +29,7 @@ def demo(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask how many renters live with a disability on a low income, by area, without sharing data."""
+    """Ask how many renters live with a disability on a low income, without sharing data."""
     from bridleway.demo import story
     from bridleway.errors import UsageError
 

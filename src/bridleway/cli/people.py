@@ -70,14 +70,14 @@ def status(workspace: WorkspaceOption = Path(), as_json: JsonFlag = False) -> No
         table(
             ["node", "organisation", "people", "sources"],
             [
-                [n["node"], n["name"], "\n".join(n["people"]), "\n".join(n["sources"])]
+                [str(n["node"]), str(n["name"]), "\n".join(n["people"]), "\n".join(n["sources"])]
                 for n in nodes
             ],
         )
         if passports:
             table(
                 ["passport", "version", "state"],
-                [[p["id"], str(p["version"]), p["state"]] for p in passports],
+                [[str(p["id"]), str(p["version"]), str(p["state"])] for p in passports],
             )
 
     show({"nodes": nodes, "passports": passports}, as_json, text)

@@ -80,7 +80,7 @@ def _ordered(cells: list[ClearedCell], question: Question) -> list[ClearedCell]:
         on_measure = order.name not in groups
         known = [c for c in cells if not on_measure or c.values is not None]
         rest = [c for c in cells if on_measure and c.values is None]
-        known.sort(key=lambda c: sort_key(c, order), reverse=order.descending)  # noqa: B023
+        known.sort(key=lambda c: sort_key(c, order), reverse=order.descending)
         cells = known + rest
     return cells if question.limit is None else cells[: question.limit]
 

@@ -1,4 +1,4 @@
-"""People sign, not machines: a node certifies whose key it is, in which roles, from when to when."""
+"""People sign, not machines: a node certifies whose key it is, in which roles and when."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def read_trust(path: Path) -> dict[str, NodeKeys]:
 
 
 def trust_from_json(data: object, name: str = "trust file") -> dict[str, NodeKeys]:
-    """Validate the trust list's data: {"trust": 1, "nodes": {id: {name, signing_key, sealing_key}}}."""
+    """Validate {"trust": 1, "nodes": {id: {name, signing_key, sealing_key}}}."""
     wrong = UsageError(
         "This is not a trust list.", "Use the `trust.json` that `bridleway init` wrote.", where=name
     )

@@ -93,10 +93,7 @@ class _Check:
         body = self.body
         if self.question.digest != body["question"]["digest"]:
             raise _fails("the question is not the one whose digest it states.")
-        if body["outcome"] == "refused":
-            nodes = self._refusal()
-        else:
-            nodes = self._answer()
+        nodes = self._refusal() if body["outcome"] == "refused" else self._answer()
         return Verified(
             outcome=body["outcome"],
             passport_id=body["passport"]["id"],

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,10 +145,8 @@ class Ledger:
     def _drop(self) -> None:
         """Forget the connection after a failure: nothing it says can be trusted any more."""
         if self._engine is not None:
-            try:
+            with suppress(sqlite3.Error):
                 self._engine.close()
-            except sqlite3.Error:
-                pass
             self._engine = None
 
     def close(self) -> None:
@@ -308,8 +306,11 @@ class Ledger:
         answer: bytes,
         body: dict[str, Any],
         at: str,
+        note: bytes | None = None,
     ) -> int:
         """Log a release (the commitment, never the answer) and keep the answer; return its leaf.
+
+        note: a sealed note that goes into the sealed log in the same transaction.
 
         Raises Refused if the request was not charged, or was released with another answer.
         """
@@ -331,6 +332,8 @@ class Ledger:
                 "INSERT INTO released VALUES (?, ?, ?, ?, ?, ?)",
                 (request, unit, rules_digest, commitment, answer, leaf),
             )
+            if note is not None:
+                self._put_note(engine, note, at)
             return leaf
 
     def stored(self, unit: str) -> list[tuple[str, bytes, str, int]]:
@@ -378,13 +381,15 @@ class Ledger:
             ).fetchall()
         return [bytes(row[0]) for row in rows]
 
-    def seal_note(self, body: dict[str, Any], seal: Callable[[bytes], bytes], at: str) -> int:
+    def put_note(self, note: bytes, at: str) -> int:
         """Append a sealed note: ciphertext in the store, its digest in the log."""
-        note = seal(canonical_json(body))
         with self._transaction() as engine:
-            leaf = self._append(engine, "sealed-note", {"sha256": sha256_hex(note)}, at)
-            engine.execute("INSERT INTO sealed VALUES (?, ?)", (leaf, note))
-            return leaf
+            return self._put_note(engine, note, at)
+
+    def _put_note(self, engine: sqlite3.Connection, note: bytes, at: str) -> int:
+        leaf = self._append(engine, "sealed-note", {"sha256": sha256_hex(note)}, at)
+        engine.execute("INSERT INTO sealed VALUES (?, ?)", (leaf, note))
+        return leaf
 
     def sealed_notes(self) -> list[bytes]:
         """Return the sealed notes, in order."""

@@ -220,14 +220,17 @@ _NODES: dict[str, type] = {
     )
 }  # fmt: skip
 
+# Looked up once: questions are encoded many times.
+_FIELDS = {name: tuple(f.name for f in fields(cls)) for name, cls in _NODES.items()}
+
 
 def _encode(value: Any) -> Any:
     if isinstance(value, Literal):
         return {"is": "Literal", "value": _encode_literal(value.value)}
     if type(value).__name__ in _NODES:
         made: dict[str, Any] = {"is": type(value).__name__}
-        for field in fields(value):
-            made[field.name] = _encode(getattr(value, field.name))
+        for name in _FIELDS[type(value).__name__]:
+            made[name] = _encode(getattr(value, name))
         return made
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
@@ -287,7 +290,8 @@ def columns_in(node: Any) -> frozenset[Column]:
     if isinstance(node, tuple):
         return frozenset().union(*(columns_in(item) for item in node))
     if type(node).__name__ in _NODES and not isinstance(node, Literal):
-        return frozenset().union(*(columns_in(getattr(node, f.name)) for f in fields(node)))
+        names = _FIELDS[type(node).__name__]
+        return frozenset().union(*(columns_in(getattr(node, name)) for name in names))
     return frozenset()
 
 

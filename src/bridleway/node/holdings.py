@@ -73,7 +73,7 @@ class Holdings:
             )
         from bridleway.sources.connect import connect
 
-        source = connect(expand(url), base=self.base)
+        source = connect(expand(url), base=self.base, name=f"{self.node}.{name}")
         try:
             tables = source.tables()
         finally:
@@ -96,7 +96,7 @@ class Holdings:
                 from bridleway.sources.connect import connect
 
                 url = json.loads((self._at(name) / "source.json").read_text())["url"]
-                self._open[name] = connect(expand(url), base=self.base)
+                self._open[name] = connect(expand(url), base=self.base, name=f"{self.node}.{name}")
             yield self._open[name]
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class Holdings:
             )
         from bridleway.sources.describe import read_catalogue
 
-        seen = _stamp(path)
+        seen = file_stamp(path)
         known = self._catalogues.get(name)
         if known is None or known[0] != seen:
             made = read_catalogue(read_yaml_file(path), self.node)
@@ -182,7 +182,7 @@ class Holdings:
             ) from None
         if made.catalogue != self._declared(name):
             raise Gap(
-                f"The catalogue of '{self.node}.{name}' changed after the data version was declared.",
+                f"The catalogue of '{self.node}.{name}' changed after its data version.",
                 f"Declare it anew: bridleway source release {self.node} {name}.",
             )
         return made
@@ -213,9 +213,12 @@ def _fields(made: DataVersion) -> dict[str, Any]:
     }
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return what changes when a file is written anew."""
-    found = path.stat()
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is written anew. Raises UsageError if it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        raise UsageError("The file is missing.", "Restore it.", where=path.name) from None
     return found.st_mtime_ns, found.st_size
 
 

@@ -20,7 +20,7 @@ from bridleway.model.passport import NodeKeys
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. payload: the canonical JSON of the body; attachment: bytes-like, mostly empty."""
+    """One message. payload: canonical JSON of the body; attachment: bytes-like, mostly empty."""
 
     kind: str
     sender: str

@@ -27,7 +27,7 @@ from bridleway.model.passport import NodeKeys, Passport
 from bridleway.model.policy import Policy
 from bridleway.node import messages
 from bridleway.node.asking import moment, read_asking, stamp
-from bridleway.node.holdings import Holdings
+from bridleway.node.holdings import Holdings, file_stamp
 from bridleway.node.meeting import Meeting, Meetings
 from bridleway.node.messages import Message
 from bridleway.node.policy_file import read_policy
@@ -73,7 +73,9 @@ class Node:
         self._secrets: dict[str, bytes] = {}
         self._pairs: dict[str, bytes] = {}
         self._charged: dict[str, Grant] = {}
+        self._figures: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        self._policy: tuple[tuple[int, int], Policy] | None = None
         self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
             "catalogue": self._catalogue,
             "certificate": self._certificate,
@@ -114,8 +116,12 @@ class Node:
         return load_sealing_key(self.folder / "keys" / "sealing.pem")
 
     def policy(self) -> Policy:
-        """Read the node's policy now, so that a change bites at once."""
-        return read_policy(self.folder / "policy.yaml")
+        """Read the node's policy, anew when the file changed, so that a change bites at once."""
+        path = self.folder / "policy.yaml"
+        seen = file_stamp(path)
+        if self._policy is None or self._policy[0] != seen:
+            self._policy = (seen, read_policy(path))
+        return self._policy[1]
 
     def now(self) -> datetime:
         """Return the node's time."""
@@ -300,7 +306,6 @@ class Node:
             or grant.linker != (passport.linker if grant.technique != "local" else None)
             or grant.asker != asking.asker
             or grant.request != asking.request
-            or grant.question.digest != asking.question.digest
             or asking.passport_id != passport.id
         ):
             raise wrong
@@ -322,7 +327,8 @@ class Node:
         if not grant.rules.at_least_as_strict_as(rules_of(passport)):
             raise wrong
         facts = {t: grant.facts(t) for t in grant.question.tables}
-        check(grant.question, facts, grant.at_most, grant.technique)
+        if check(asking.question, facts, grant.at_most, grant.technique) != grant.question:
+            raise wrong
         return grant, asking, passport
 
     def _charge(self, message: Message) -> Mapping[str, Any]:
@@ -428,7 +434,8 @@ class Node:
             with self.holdings.opened(task.source) as source:
                 frame, figures = frame_of(run(source, facts, task), task, key_of)
             exact = protected_names(figures.to_json(), task.name)
-            self._note({"request": grant.request, "table": task.name, "figures": figures.to_json()})
+            with self._lock:
+                self._figures.setdefault(grant.request, {})[task.name] = figures.to_json()
             shown = protect_figures(exact, grant.rules)
             if grant.technique == "linked":
                 body = {
@@ -473,12 +480,13 @@ class Node:
                 self._pairs[node] = pair_secret(self._sealing_key, self.trust[node].sealing_key)
             return self._pairs[node]
 
-    def _note(self, body: Mapping[str, Any]) -> None:
-        """Write to the node's sealed log: only this node's controllers can open it."""
+    def _sealed_note(self, request: str, hidden: Any) -> bytes:
+        """Return what only this node's controllers can open: exact figures, and what hid what."""
+        with self._lock:
+            figures = self._figures.pop(request, {})
         mine = self.trust[self.id].sealing_key
-        self.ledger.seal_note(
-            dict(body), lambda data: seal_to(mine, data, b"sealed log"), stamp(self.now())
-        )
+        body = {"request": request, "figures": figures, "hidden": hidden}
+        return seal_to(mine, canonical_json(body), b"sealed log")
 
     def sealed_log(self) -> list[dict[str, Any]]:
         """Open the node's own sealed log: exact figures, and which rule hid which cell."""
@@ -606,6 +614,9 @@ class Node:
                     code="not-the-same",
                     where=self.id,
                 )
+        told = open_sealed(
+            self._sealing_key, bytes.fromhex(message.body["reasons"]), grant.request.encode()
+        )
         index = self.ledger.release(
             request=grant.request,
             unit=grant.unit,
@@ -620,11 +631,8 @@ class Node:
                 "outcome": message.body["outcome"],
             },
             at=stamp(self.now()),
+            note=self._sealed_note(grant.request, json.loads(told)),
         )
-        told = open_sealed(
-            self._sealing_key, bytes.fromhex(message.body["reasons"]), grant.request.encode()
-        )
-        self._note({"request": grant.request, "hidden": json.loads(told)})
         charge, release = self.ledger.proofs([self.ledger.charge_index(grant.request), index])
         with self._lock:
             self._charged.pop(grant.request, None)

@@ -18,7 +18,7 @@ rules:
   dominance_n: 2                # (n, k) rule: the n largest contributors together ...
   dominance_n_share_percent: 90 # ... may not hold more than this share of the cell
   dominance_p_percent: 10       # p % rule: nobody can estimate the largest closer than this
-  homogeneity: true             # hide cells that tell that everybody (or nobody) has a sensitive value
+  homogeneity: true             # hide cells that tell that all (or none) have a sensitive value
   secondary: true               # hide further cells where margins would give a hidden one away
   rounding_counts: 5            # counts to the nearest multiple of this
   sum_significant_digits: 3     # sums, means and shares to this many significant digits

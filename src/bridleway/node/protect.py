@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from bridleway.sources.run import Rows
 from bridleway.techniques.frames import Frame, Tokens, Values
 from bridleway.techniques.join import token_order
 from bridleway.techniques.tokens import tokens_of
+
+Array: TypeAlias = NDArray[Any]
+Blocks: TypeAlias = NDArray[np.uint8] | list[bytes]
 
 
 @dataclass
@@ -80,7 +84,7 @@ class _Builder:
             if outside:
                 keep = inside if keep is None else keep & inside
         for entity, ids in found.items():
-            high, low = tokens_of(_kept(ids.blocks, keep), self.token_keys[entity])
+            high, low = tokens_of(_kept_blocks(ids.blocks, keep), self.token_keys[entity])
             self.high[entity].append(high)
             self.low[entity].append(low)
         for name, codes in rows.codes.items():
@@ -137,15 +141,19 @@ def _repeats(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> int:
     return len(pairs) - len(np.unique(pairs, axis=0))
 
 
-def _kept(column, keep):  # type: ignore[no-untyped-def]
+def _kept(column: Array, keep: NDArray[np.bool_] | None) -> Array:
+    return column if keep is None else column[keep]
+
+
+def _kept_blocks(blocks: Blocks, keep: NDArray[np.bool_] | None) -> Blocks:
     if keep is None:
-        return column
-    if isinstance(column, np.ndarray):
-        return column[keep]
-    return [value for value, stays in zip(column, keep.tolist(), strict=True) if stays]
+        return blocks
+    if isinstance(blocks, np.ndarray):
+        return np.asarray(blocks[keep])
+    return [value for value, stays in zip(blocks, keep.tolist(), strict=True) if stays]
 
 
-def _joined(parts, dtype):  # type: ignore[no-untyped-def]
+def _joined(parts: list[Array], dtype: type) -> Array:
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)

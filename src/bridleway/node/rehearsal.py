@@ -64,11 +64,15 @@ def rehearsal_grant(
         for node in nodes
     )
     limits = {name: 1 if len(parts) == 1 else None for name, parts in tables.items()}
-    grant = Grant(
+    limits |= dict(at_most or {})
+    facts = {
+        name: tuple(s.tables[name] for s in shares if name in s.tables) for name in question.tables
+    }
+    return Grant(
         passport_id="rehearsal",
         passport_digest="",
         question_id="rehearsal",
-        question=question,
+        question=check(question, facts, limits, technique),
         technique=technique,
         linker=None if technique == "local" else "linker",
         shares=shares,
@@ -77,11 +81,8 @@ def rehearsal_grant(
         request=secrets.token_hex(8),
         at="",
         until="",
-        at_most={**limits, **(at_most or {})},
+        at_most=limits,
     )
-    facts = {table: grant.facts(table) for table in question.tables}
-    typed = check(question, facts, grant.at_most, technique)
-    return grant if typed == question else rehearsal_grant(typed, tables, technique, rules, at_most)
 
 
 def compute(grant: Grant, sources: Mapping[str, Source]) -> Combined:

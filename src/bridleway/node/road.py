@@ -45,11 +45,16 @@ class NodeRoad:
             "share", {node: {"proof": asking.proof} for node in nodes}, asking.request
         )
         shares = tuple(Share.from_json(self._shares[node].body) for node in nodes)
-        grant = Grant(
+        at_most = {t: _at_most(passport, t) for t in asking.question.tables}
+        facts = {
+            t: tuple(share.tables[t] for share in shares if t in share.tables)
+            for t in asking.question.tables
+        }
+        return Grant(
             passport_id=passport.id,
             passport_digest=passport.digest,
             question_id=pinned.id,
-            question=asking.question,
+            question=check(asking.question, facts, at_most, pinned.technique),
             technique=pinned.technique,
             linker=passport.linker if pinned.technique != "local" else None,
             shares=shares,
@@ -58,11 +63,8 @@ class NodeRoad:
             request=asking.request,
             at=stamp(self.node.now()),
             until=min(share.until for share in shares),
-            at_most={t: _at_most(passport, t) for t in asking.question.tables},
+            at_most=at_most,
         )
-        facts = {table: grant.facts(table) for table in asking.question.tables}
-        check(asking.question, facts, grant.at_most, grant.technique)
-        return grant
 
     def _pinned(self, passport: Passport, asking: Asking) -> PinnedQuestion:
         questions = self.node.register.pinned(passport)
@@ -73,7 +75,8 @@ class NodeRoad:
         raise Refused(
             f"Passport '{passport.id}' does not permit this question: it is not one of those "
             f"that were reviewed ({known}).",
-            "Ask one of those as it is written, or put this one into a new version and have it signed.",
+            "Ask one of those as it is written, or put this one into a new version and have it "
+            "signed.",
             code="not-pinned",
         )
 

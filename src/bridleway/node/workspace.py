@@ -41,6 +41,7 @@ from bridleway.node.transport import Embedded
 from bridleway.passport.seal import seal
 from bridleway.passport.state import Standing
 from bridleway.passport.statements import make as make_statement
+from bridleway.questions.build import Draft, as_question
 from bridleway.questions.sql import parse
 
 
@@ -305,7 +306,7 @@ class Workspace:
 
     def ask(
         self,
-        question: str | Question,
+        question: str | Question | Draft,
         passport_id: str,
         asker: str,
         password: str = "",
@@ -335,11 +336,11 @@ class Workspace:
         )
         return ask(asking, NodeRoad(home))
 
-    def _question(self, question: str | Question, passport: Passport, home: Node) -> Question:
-        if isinstance(question, Question):
-            from bridleway.questions.canonical import canonical
-
-            return canonical(question)
+    def _question(
+        self, question: str | Question | Draft, passport: Passport, home: Node
+    ) -> Question:
+        if not isinstance(question, str):
+            return as_question(question, scope_of(passport))
         pinned = home.register.pinned(passport)
         if question in pinned:
             return pinned[question]

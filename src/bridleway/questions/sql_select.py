@@ -164,14 +164,14 @@ def _item(node: Node, walk: Walk) -> _Item:
 
 
 def _require_name(name: str | None, node: Node, walk: Walk) -> None:
-    if type(node) is exp.Identifier and not node.args.get("quoted") and name is not None:
-        if name.upper() in RESERVED:
-            raise walk.usage(
-                node,
-                f"'{name}' is a word of SQL and cannot be a name.",
-                "Choose another name, or write it in double quotes.",
-                "no-name",
-            )
+    bare = type(node) is exp.Identifier and not node.args.get("quoted")
+    if bare and (name or "").upper() in RESERVED:
+        raise walk.usage(
+            node,
+            f"'{name}' is a word of SQL and cannot be a name.",
+            "Choose another name, or write it in double quotes.",
+            "no-name",
+        )
     if not is_sql_name(name):
         raise walk.usage(
             node,

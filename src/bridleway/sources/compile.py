@@ -132,7 +132,7 @@ def compile_task(source: Source, facts: TableFacts, task: Task) -> Compiled:
     except BridlewayError as error:
         error.where = error.where or f"{task.node}.{task.source}"
         raise
-    except Exception:  # noqa: BLE001 (Ibis raises many kinds; its text may hold a constant)
+    except Exception:
         raise Fault(
             "The question cannot be written for this source's engine.",
             "Use simpler predicates, or hold the table as Parquet or DuckDB.",

@@ -73,7 +73,8 @@ def cmac_short(blocks: NDArray[np.uint8], key: bytes) -> NDArray[np.uint8]:
         stop = min(start + CHUNK, count)
         part = padded[: stop - start]
         np.bitwise_xor(blocks[start:stop], subkey[:width], out=part[:, :width])
-        encryptor.update_into(part.reshape(-1), tags[start * BLOCK : (stop + 1) * BLOCK])
+        room = tags[start * BLOCK : (stop + 1) * BLOCK]
+        encryptor.update_into(part.reshape(-1).data, room.data)
     return tags[: count * BLOCK].reshape(count, BLOCK)
 
 

@@ -32,7 +32,7 @@ def nhs_numbers(count: int, generator: np.random.Generator) -> NDArray[np.uint8]
     valid = digits[check != 10]
     if len(valid) < count:
         raise UsageError("The town is too large for its identifiers.", "Make it smaller.")
-    return valid[generator.permutation(len(valid))[:count]]
+    return np.asarray(valid[generator.permutation(len(valid))[:count]], dtype=np.uint8)
 
 
 def as_text(digits: NDArray[np.uint8]) -> Text:
@@ -40,11 +40,15 @@ def as_text(digits: NDArray[np.uint8]) -> Text:
     count, width = digits.shape
     characters = np.ascontiguousarray(digits + 48)
     offsets = pa.py_buffer(np.arange(0, width * (count + 1), width, dtype=np.int64))
-    made = pa.Array.from_buffers(pa.large_string(), count, [None, offsets, pa.py_buffer(characters)])
+    made = pa.Array.from_buffers(
+        pa.large_string(), count, [None, offsets, pa.py_buffer(characters)]
+    )
     return np.asarray(made.to_numpy(zero_copy_only=False), dtype=object)
 
 
-def mistyped(digits: NDArray[np.uint8], generator: np.random.Generator) -> tuple[Text, dict[str, int]]:
+def mistyped(
+    digits: NDArray[np.uint8], generator: np.random.Generator
+) -> tuple[Text, dict[str, int]]:
     """Return NHS numbers as an office would hold them, and how many of each kind.
 
     About 4 % are written with spaces or hyphens, 1.5 % are missing, 1 % have a digit that breaks

@@ -163,7 +163,9 @@ def _addresses(home: NDArray[np.int64]) -> NDArray[np.object_]:
 def _postcodes(ward: NDArray[np.int64], home: NDArray[np.int64]) -> NDArray[np.object_]:
     """Return postcodes of ZZ, an area code that is not in use."""
     outward = np.array([f"ZZ{number} " for number in range(1, 100)], dtype=object)[ward % 99]
-    letters = np.array([f"{d}{a}{b}" for d in range(10) for a in "ABDEF" for b in "GHJLN"], dtype=object)
+    letters = np.array(
+        [f"{d}{a}{b}" for d in range(10) for a in "ABDEF" for b in "GHJLN"], dtype=object
+    )
     return np.asarray(outward + letters[home % len(letters)], dtype=object)
 
 
@@ -183,8 +185,11 @@ def _tenures(
 def _rents(
     tenure: NDArray[np.int64], deprivation: NDArray[np.float64], home: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    rent = 1150 - 450 * deprivation + 90 * (home % 4) + home % 97
-    return np.where(tenure == 1, np.nan, np.where(tenure == 2, rent * 0.6, rent))
+    paid: NDArray[np.float64] = np.asarray(1150 - 450 * deprivation, dtype=np.float64)
+    paid += 90 * (home % 4) + home % 97
+    paid[tenure == 2] *= 0.6
+    paid[tenure == 1] = np.nan
+    return paid
 
 
 def _statuses(
@@ -216,7 +221,10 @@ def _incomes(
 
 
 def _extracts(
-    truth: pa.Table, digits: NDArray[np.uint8], age: NDArray[np.int64], generator: np.random.Generator
+    truth: pa.Table,
+    digits: NDArray[np.uint8],
+    age: NDArray[np.int64],
+    generator: np.random.Generator,
 ) -> Town:
     people = truth.num_rows
     known = {

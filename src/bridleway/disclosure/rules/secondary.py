@@ -152,4 +152,4 @@ class _Net:
 
     def _in_line(self, one: int, other: int) -> bool:
         pair = zip(self.table.cells[one].key, self.table.cells[other].key, strict=True)
-        return sum(a != b for a, b in pair) == 1
+        return sum(1 for a, b in pair if a != b) == 1

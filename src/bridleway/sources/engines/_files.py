@@ -183,7 +183,7 @@ def _fault(place: str, error: Exception) -> BridlewayError:
 def _ibis_type(stored: str) -> Any:
     try:
         return DuckDBType.from_string(stored)
-    except Exception:  # noqa: BLE001 (Ibis raises many kinds for a type it does not know)
+    except Exception:
         return dt.unknown
 
 

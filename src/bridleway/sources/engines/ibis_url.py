@@ -30,7 +30,7 @@ def open_source(location: Location) -> Source:
             f"Install it: pip install 'ibis-framework[{location.scheme}]'.",
             where=location.name,
         ) from None
-    except Exception as error:  # noqa: BLE001 (every driver raises its own kind, with the URL in it)
+    except Exception as error:
         if "not connect" in str(error) or isinstance(error, ValueError | AttributeError):
             raise UsageError(
                 "No engine is known for this URL.",
@@ -110,7 +110,7 @@ class IbisSource:
             return call()
         except BridlewayError:
             raise
-        except Exception:  # noqa: BLE001 (every driver raises its own kind, with data in it)
+        except Exception:
             raise Fault(
                 "The database failed to answer.",
                 "Check that it runs; describe the source again if its tables changed.",
