@@ -78,7 +78,7 @@ def guarded(function: F) -> F:
             fail(
                 Fault(
                     f"Something of ours failed ({type(error).__name__}).",
-                    "Set BRIDLEWAY_DEBUG=1 to see where, on data that is not sensitive, and report it.",
+                    "Set BRIDLEWAY_DEBUG=1 to see where (not on sensitive data) and report it.",
                 ),
                 as_json,
             )

@@ -280,7 +280,8 @@ def submit(
 
     def lines() -> None:
         say(
-            f"{passport.id} version {passport.version}: {standing.state}. Digest {passport.digest[:16]}."
+            f"{passport.id} version {passport.version}: {standing.state}. "
+            f"Digest {passport.digest[:16]}."
         )
         say(*(f"  {item}" for item in standing.missing))
 

@@ -2,7 +2,9 @@
 
 A message is a canonical JSON body and, where people's rows travel as tokens, one Arrow IPC
 attachment. The Ed25519 signature covers kind, sender, recipient, request, body and the SHA-256
-of the attachment, so a message cannot be replayed to another node or under another name.
+of the attachment, so a message cannot be replayed to another node or under another name. That
+payload and attachment are the bytes of their digests is checked where bytes arrive, as HTTP does
+with Content-Digest (RFC 9530); embedded, the very buffers are handed over.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from bridleway.keys.dsse import Signer, verify_signature
 from bridleway.model.canonical import canonical_json, sha256_hex
 from bridleway.model.passport import NodeKeys
 
+EMPTY = hashlib.sha256(b"").hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -29,6 +33,7 @@ class Message:
     body: Mapping[str, Any]
     payload: bytes
     attachment: bytes | memoryview = b""
+    attachment_digest: str = EMPTY
     signature: bytes = b""
 
     def signed_bytes(self) -> bytes:
@@ -41,7 +46,7 @@ class Message:
                 "recipient": self.recipient,
                 "request": self.request,
                 "body": sha256_hex(self.payload),
-                "attachment": hashlib.sha256(self.attachment).hexdigest(),
+                "attachment": self.attachment_digest,
             }
         )
 
@@ -57,7 +62,8 @@ def sign(
 ) -> Message:
     """Return a signed message."""
     payload = canonical_json(dict(body))
-    bare = Message(kind, sender, recipient, request, body, payload, attachment)
+    digest = hashlib.sha256(attachment).hexdigest() if len(attachment) else EMPTY
+    bare = Message(kind, sender, recipient, request, body, payload, attachment, digest)
     return replace(bare, signature=signer.sign(bare.signed_bytes()))
 
 

@@ -18,6 +18,7 @@ from bridleway.techniques.tokens import tokens_of
 
 Array: TypeAlias = NDArray[Any]
 Blocks: TypeAlias = NDArray[np.uint8] | list[bytes]
+_INT32 = 1 << 31
 
 
 @dataclass
@@ -66,6 +67,10 @@ class _Builder:
         self.codes: dict[str, list[NDArray[np.int16]]] = {c.name: [] for c in task.codes}
         self.bits: dict[str, list[NDArray[np.bool_]]] = {b.name: [] for b in task.bits}
         self.values: dict[str, list[Values]] = {v.name: [] for v in task.values}
+        self.units = {
+            v.name: np.int32 if v.low >= -_INT32 and v.high < _INT32 else np.int64
+            for v in task.values
+        }
 
     def add(self, rows: Rows) -> None:
         self.figures.rows += rows.n
@@ -93,34 +98,36 @@ class _Builder:
             self.bits[name].append(_kept(bits, keep))
         for name, (numbers, there) in rows.values.items():
             mask = None if there is None or there.all() else _kept(there, keep)
-            self.values[name].append((_kept(numbers, keep), mask))
+            units: Array = _kept(numbers, keep).astype(self.units[name])
+            self.values[name].append((units, mask))
 
     def _group_name(self, code: str) -> str:
         expression = next(c.expression for c in self.task.codes if c.name == code)
         return getattr(expression, "name", "case")
 
     def frame(self) -> Frame:
-        tokens = {
-            entity: (_joined(self.high[entity], np.uint64), _joined(self.low[entity], np.uint64))
-            for entity in self.high
-        }
-        lead = next(iter(tokens), None)
-        order, unique = token_order(*tokens[lead]) if lead else (slice(None), False)
-        keys = {}
-        for entity, (high, low) in tokens.items():
-            alone = unique if entity == lead else token_order(high, low)[1]
-            keys[entity] = Tokens(high[order], low[order], unique=alone, ordered=entity == lead)
+        """Put everything in token order; each column's parts are let go as it is made."""
+        keys: dict[str, Tokens] = {}
+        order: Any = slice(None)
+        for place, entity in enumerate(list(self.high)):
+            high = _joined(self.high.pop(entity), np.uint64)
+            low = _joined(self.low.pop(entity), np.uint64)
+            found, alone = token_order(high, low)
+            order = found if place == 0 else order
             _count(self.figures.repeated, entity, 0 if alone else _repeats(high, low))
+            keys[entity] = Tokens(high[order], low[order], unique=alone, ordered=place == 0)
+            del high, low, found
         values: dict[str, Values] = {}
-        for name, parts in self.values.items():
-            numbers = _joined([n for n, _ in parts], np.int64)[order]
+        for name in list(self.values):
+            parts = self.values.pop(name)
+            numbers = _joined([n for n, _ in parts], self.units[name])[order]
             values[name] = (numbers, _mask(parts, order))
-        count = len(next(iter(tokens.values()))[0]) if tokens else 0
+        count = len(next(iter(keys.values())).high) if keys else 0
         return Frame(
             count,
             keys,
-            {name: _joined(parts, np.int16)[order] for name, parts in self.codes.items()},
-            {name: _joined(parts, np.bool_)[order] for name, parts in self.bits.items()},
+            {name: _joined(self.codes.pop(name), np.int16)[order] for name in list(self.codes)},
+            {name: _joined(self.bits.pop(name), np.bool_)[order] for name in list(self.bits)},
             values,
         )
 

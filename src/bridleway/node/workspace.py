@@ -120,7 +120,7 @@ class Workspace:
                 return cls(folder, clock)
         raise UsageError(
             "There is no workspace here.",
-            "Make one: bridleway init DIR --organisation NAME ...; or name it with --workspace DIR.",
+            "Make one: bridleway init DIR --organisation NAME ...; or add --workspace DIR.",
             where=str(root),
         )
 

@@ -181,6 +181,7 @@ class _Counter:
             there = None if there is None else there[self.full]
         if there is not None:
             value, code = value[there], code[there]
+        value = value.astype(np.int64, copy=False)
         name = part.measure.name
         amounts = np.abs(value)
         made = {

@@ -1,7 +1,7 @@
 """A frame: what one source sends of one table, and its Arrow bytes.
 
 Columns: per entity two 64-bit token columns, then codes (int16), bits (boolean) and values
-(int64, null where missing). Rows leave in token order, which is pseudorandom under the
+(int32 or int64, null where missing). Rows leave in token order, which is pseudorandom under the
 question's key: the order of storage does not travel.
 """
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from bridleway.errors import Fault
 
-Values = tuple[NDArray[np.int64], NDArray[np.bool_] | None]
+# Units as int32 where the declared bounds fit, else int64; a mask of those that are there.
+Values = tuple[NDArray[np.int32] | NDArray[np.int64], NDArray[np.bool_] | None]
+_HEADER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,13 @@ def to_ipc(frame: Frame) -> pa.Buffer:
         pa.record_batch(columns) if columns else pa.record_batch({"none": pa.nulls(frame.count)})
     )
     batch = batch.replace_schema_metadata(flags)
-    sink = pa.BufferOutputStream()
+    # One block of the right size: a stream that grows would hold the rows twice.
+    room = pa.ipc.get_record_batch_size(batch) + _HEADER_BYTES + 1024 * len(columns)
+    block = pa.py_buffer(np.empty(room, dtype=np.uint8))
+    sink = pa.FixedSizeBufferWriter(block)
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue()
+    return block.slice(0, sink.tell())
 
 
 def from_ipc(data: bytes | memoryview | pa.Buffer) -> Frame:

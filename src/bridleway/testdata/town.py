@@ -212,9 +212,9 @@ def _incomes(
     deprivation: NDArray[np.float64],
     generator: np.random.Generator,
 ) -> NDArray[np.float64]:
-    middle = np.choose(status, [2500.0, 2100.0, 750.0, 700.0, 1450.0])
+    middle = np.array([2500.0, 2100.0, 750.0, 700.0, 1450.0])[status]
     factor = generator.lognormal(0, 0.35, len(age)) * (1.15 - 0.45 * deprivation - 0.12 * disabled)
-    return np.round(np.where(age < 16, 0, middle * factor), 2)
+    return np.asarray(np.round(np.where(age < 16, 0, middle * factor), 2), dtype=np.float64)
 
 
 # -- extracts
