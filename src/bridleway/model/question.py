@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
@@ -209,7 +210,7 @@ class Question:
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: the question's identity."""
-        return digest_of(self.to_json())
+        return _digest(self)
 
 
 _NODES: dict[str, type] = {
@@ -248,6 +249,11 @@ def _encode_literal(value: LiteralValue) -> Any:
     if isinstance(value, date):
         return {"date": value.isoformat()}
     return value
+
+
+@lru_cache(maxsize=512)
+def _digest(question: Question) -> str:
+    return digest_of(question.to_json())
 
 
 def question_from_json(data: Any) -> Question:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Any, get_args
 
 from bridleway.errors import UsageError
@@ -71,6 +72,15 @@ def canonical(question: Question) -> Question:
     """
     if not isinstance(question, Question):
         raise UsageError("This is not a question.", "Write SQL, or build one with bw.question.")
+    try:
+        hash(question)
+    except (TypeError, RecursionError):  # a malformed noun: say what is wrong with it
+        return _canonical.__wrapped__(question)
+    return _canonical(question)
+
+
+@lru_cache(maxsize=512)
+def _canonical(question: Question) -> Question:
     _require_shape(question)
     measures = sorted(map(_measure, question.measures), key=_position(question))
     groups = [Group(g.name, _group_expression(g.expression)) for g in question.groups]
