@@ -38,12 +38,25 @@ PERSON = "person"
 
 def plan(grant: Grant) -> Plan:
     """Return the plan of a granted question. Raises Refused where it cannot be computed."""
+    _require_joins_inside(grant)
     facts = {table: grant.facts(table)[0] for table in grant.question.tables}
     draft = _Draft(grant.question, facts)
     tasks = tuple(
         draft.task(table, part) for table in grant.question.tables for part in grant.facts(table)
     )
     return Plan(tasks, draft.recipe(grant))
+
+
+def _require_joins_inside(grant: Grant) -> None:
+    """Federated joins stay inside each organisation, so only people declared disjoint may join."""
+    for join in grant.question.joins:
+        if grant.technique == "federated" and join.entity != PERSON:
+            raise Refused(
+                f"A federated question cannot join on '{join.entity}': the same one may be at "
+                "several organisations.",
+                "Join on person, or use the technique linked.",
+                code="federated-join",
+            )
 
 
 class _Draft:
