@@ -425,8 +425,8 @@ class Ledger:
         for expected, (at, body) in enumerate(
             engine.execute("SELECT at, body FROM leaf ORDER BY at")
         ):
-            if at != expected:
-                raise self._wrong("An entry of the log is missing.", expected)
+            if at != expected or not isinstance(body, bytes):
+                raise self._wrong("An entry of the log is missing or damaged.", expected)
             try:
                 leaves.append(strict_json(bytes(body)))
             except BridlewayError:
