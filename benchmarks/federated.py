@@ -33,7 +33,7 @@ def write(folder: Path, rows: int) -> None:
             "create table people (nhs_number varchar, ward varchar, renting int, age int)"
         )
         for number in range(ORGANISATIONS):
-            pa.table(
+            made = pa.table(
                 {
                     "nhs_number": nhs_numbers(rows, 400_000_000 + number * (rows + rows // 8 + 60)),
                     "ward": pa.DictionaryArray.from_arrays(
@@ -44,8 +44,11 @@ def write(folder: Path, rows: int) -> None:
                 }
             )
             with duckdb.connect(str(folder / f"o{number}.duckdb")) as engine:
+                engine.register("made", made)
                 engine.execute("create table people as select * from made")
+            pooled.register("made", made)
             pooled.execute("insert into people select * from made")
+            pooled.unregister("made")
     (folder / "done").touch()
 
 

@@ -40,7 +40,7 @@ def passport_body(
         "parties": {
             "controllers": [{"id": n, "name": n, "sources": s} for n, s in controllers.items()]
         },
-        "roles": {"author": "city/bench-author"},
+        "roles": {"author": "city/bench-author", "dpo": "city/bench-officer"},
         "data": {
             "sources": [{"id": s, "fields": list(f)} for s, f in fields.items()],
             "tables": dict(tables),
