@@ -13,6 +13,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -51,8 +52,12 @@ class Signer:
         return self.private.sign(data)
 
 
+@lru_cache(maxsize=8192)
 def verify_signature(public: str, signature: bytes, data: bytes) -> bool:
-    """Tell whether an Ed25519 signature over the data verifies under a public key (64 hex)."""
+    """Tell whether an Ed25519 signature over the data verifies under a public key (64 hex).
+
+    A pure function of its arguments, so that what was verified once is looked up.
+    """
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, data)
     except (InvalidSignature, ValueError):

@@ -371,6 +371,12 @@ class Ledger:
             )
             return leaf
 
+    def last_document(self) -> int:
+        """Return the leaf of the newest document, -1 if there is none: it changes when they do."""
+        with self._reading() as engine:
+            found = engine.execute("SELECT max(leaf) FROM document").fetchone()[0]
+        return -1 if found is None else int(found)
+
     def documents(self, kind: str, passport_id: str | None = None) -> list[bytes]:
         """Return the documents of a kind (of one passport), in ledger order."""
         with self._reading() as engine:

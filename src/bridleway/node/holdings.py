@@ -11,13 +11,13 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridleway.documents import read_yaml_file
+from bridleway.documents import read_yaml, read_yaml_file
 from bridleway.errors import Fault, Gap, Refused, UsageError, nearest
 from bridleway.model.canonical import digest_of
 from bridleway.model.catalogue import Catalogue
@@ -108,8 +108,13 @@ class Holdings:
         """Return where the source's catalogue stands."""
         return self._at(name) / "catalogue.yaml"
 
-    def describe(self, name: str, *, again: bool = False) -> Path:
-        """Write the source's commented catalogue for a person to correct."""
+    def describe(
+        self, name: str, *, again: bool = False, domains: Mapping[str, Sequence[str]] | None = None
+    ) -> Path:
+        """Write the source's commented catalogue for a person to correct.
+
+        domains: public domains by `COLUMN` or `TABLE.COLUMN`, where a person already knows them.
+        """
         path = self.catalogue_path(name)
         if path.exists() and not again:
             raise UsageError(
@@ -117,10 +122,11 @@ class Holdings:
                 "Use --again to write it anew; the old one is kept as catalogue.yaml.old.",
                 where=f"{self.node}.{name}",
             )
-        from bridleway.sources.describe import describe
+        from bridleway.sources.describe import describe, read_catalogue
 
         with self.opened(name) as source:
-            text = describe(source, self.node, name)
+            text = describe(source, self.node, name, domains)
+        read_catalogue(read_yaml(text, "catalogue.yaml"), self.node)  # a given domain may not fit
         if path.exists():
             path.replace(path.with_suffix(".yaml.old"))
         write_whole(path, text)

@@ -59,9 +59,10 @@ def sign(
     request: str,
     body: Mapping[str, Any],
     attachment: bytes | memoryview = b"",
+    payload: bytes = b"",
 ) -> Message:
-    """Return a signed message."""
-    payload = canonical_json(dict(body))
+    """Return a signed message. payload: the body's canonical JSON, where it is at hand."""
+    payload = payload or canonical_json(dict(body))
     digest = hashlib.sha256(attachment).hexdigest() if len(attachment) else EMPTY
     bare = Message(kind, sender, recipient, request, body, payload, attachment, digest)
     return replace(bare, signature=signer.sign(bare.signed_bytes()))

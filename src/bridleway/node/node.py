@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,13 @@ class Node:
         """Send one message to each node at the same time; answers by node."""
         if self.transport is None:
             raise Fault("The node is not connected.", "Open the workspace.")
-        sent = [self.message(kind, node, request, body) for node, body in to.items()]
+        payloads = {id(body): canonical_json(dict(body)) for body in to.values()}
+        sent = [
+            messages.sign(
+                self.signer, kind, self.id, node, request, body, payload=payloads[id(body)]
+            )
+            for node, body in to.items()
+        ]
         answers = self.transport.send_all(sent)
         for answer in answers:
             messages.verify(answer, self.id, self.trust)
@@ -291,10 +297,10 @@ class Node:
 
     # -- (3) charge
 
-    def _verified_grant(self, told: Mapping[str, Any]) -> tuple[Grant, Asking, Passport]:
+    def _verified_grant(self, message: Message) -> tuple[Grant, Asking, Passport]:
         """Check a grant against the shares that its nodes signed and the passport held here."""
-        grant = Grant.from_json(told["grant"])
-        asking = self._asking(told["proof"])
+        grant, shown = read_grant(message.payload)
+        asking = self._asking(message.body["proof"])
         passport, _ = self.register.by_digest(grant.passport_digest)
         wrong = Refused("The grant does not fit its passport.", "Ask again.", code="grant")
         wanted = sorted({n for t in grant.question.tables for n in passport.tables[t].nodes})
@@ -309,19 +315,8 @@ class Node:
             or asking.passport_id != passport.id
         ):
             raise wrong
-        for share in grant.shares:
-            signed = told["shares"][share.node]
-            body = share.to_json()
-            shown = Message(
-                kind="share.ok",
-                sender=share.node,
-                recipient=signed["to"],
-                request=grant.request,
-                body=body,
-                payload=canonical_json(body),
-                signature=bytes.fromhex(signed["signature"]),
-            )
-            messages.verify(shown, signed["to"], self.trust)
+        for share, signed in zip(grant.shares, shown, strict=True):
+            messages.verify(signed, signed.recipient, self.trust)
             if not grant.rules.at_least_as_strict_as(share.rules):
                 raise wrong
         if not grant.rules.at_least_as_strict_as(rules_of(passport)):
@@ -332,9 +327,9 @@ class Node:
         return grant, asking, passport
 
     def _charge(self, message: Message) -> Mapping[str, Any]:
-        grant, asking, passport = self._verified_grant(message.body)
+        grant, asking, passport = self._verified_grant(message)
         mine = self.share_of(asking, message.sender)
-        if mine.to_json() != next(s for s in grant.shares if s.node == self.id).to_json():
+        if mine != next(share for share in grant.shares if share.node == self.id):
             raise Refused(
                 "What this node permits changed while the question was on its way.",
                 "Ask again.",
@@ -405,7 +400,7 @@ class Node:
         return {}
 
     def _meet(self, message: Message) -> Mapping[str, Any]:
-        grant, _, _ = self._verified_grant(message.body)
+        grant, _, _ = self._verified_grant(message)
         if closer(grant) != self.id:
             raise Refused(
                 "This node is not the question's meeting place.", "Ask again.", code="linker"
@@ -669,6 +664,31 @@ class Node:
             },
             self.signer,
         )
+
+
+@lru_cache(maxsize=32)
+def read_grant(payload: bytes) -> tuple[Grant, tuple[Message, ...]]:
+    """Read a grant, and each share as the message that its node is said to have signed.
+
+    A function of the bytes alone: a grant that goes to many nodes is read once.
+    """
+    told = strict_json(payload)
+    grant = Grant.from_json(told["grant"])
+    shown = []
+    for share in grant.shares:
+        body, signed = share.to_json(), told["shares"][share.node]
+        shown.append(
+            Message(
+                kind="share.ok",
+                sender=share.node,
+                recipient=str(signed["to"]),
+                request=grant.request,
+                body=body,
+                payload=canonical_json(body),
+                signature=bytes.fromhex(signed["signature"]),
+            )
+        )
+    return grant, tuple(shown)
 
 
 def closer(grant: Grant) -> str:

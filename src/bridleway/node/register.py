@@ -15,7 +15,7 @@ from bridleway.model.canonical import sha256_hex
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate, Statement
 from bridleway.model.question import Question
 from bridleway.passport.seal import read_sealed
-from bridleway.passport.state import Standing, needs_of, state_of
+from bridleway.passport.state import Standing, became_valid, state_of
 from bridleway.passport.statements import read as read_statement
 from bridleway.questions.sql import Scope, parse
 
@@ -27,6 +27,7 @@ class Register:
         self.ledger = ledger
         self.trust = trust
         self._read: dict[str, Any] = {}
+        self._made: dict[str, tuple[int, Any]] = {}
         self._lock = threading.Lock()
 
     def _once(self, envelope: bytes, read: Callable[[bytes], Any]) -> Any:
@@ -40,9 +41,24 @@ class Register:
             self._read[key] = made
         return made
 
+    def _since(self, name: str, make: Callable[[], Any]) -> Any:
+        """Look up what was made from the documents as they are; make it anew when they grew."""
+        newest = self.ledger.last_document()
+        with self._lock:
+            known = self._made.get(name)
+        if known is None or known[0] != newest:
+            known = (newest, make())
+            with self._lock:
+                self._made[name] = known
+        return known[1]
+
     @property
     def people(self) -> dict[str, PersonCertificate]:
         """Key id -> certificate of every person that a pinned node certified."""
+        made: dict[str, PersonCertificate] = self._since("people", self._all_people)
+        return made
+
+    def _all_people(self) -> dict[str, PersonCertificate]:
         made = {}
         for envelope in self.ledger.documents("certificate"):
             certificate = self._once(envelope, lambda e: read_certificate(e, self.trust))
@@ -65,6 +81,10 @@ class Register:
 
     def passports(self) -> list[tuple[Passport, bytes]]:
         """Return every submitted passport with its envelope, in ledger order."""
+        made: list[tuple[Passport, bytes]] = self._since("passports", self._all_passports)
+        return made
+
+    def _all_passports(self) -> list[tuple[Passport, bytes]]:
         people = self.people
         return [
             (self._once(e, lambda x: read_sealed(x, people)), e)
@@ -85,6 +105,12 @@ class Register:
 
     def statements(self, passport: Passport) -> list[tuple[Statement, bytes]]:
         """Return the statements over exactly this text, in ledger order."""
+        made: list[tuple[Statement, bytes]] = self._since(
+            f"statements {passport.digest}", lambda: self._all_statements(passport)
+        )
+        return made
+
+    def _all_statements(self, passport: Passport) -> list[tuple[Statement, bytes]]:
         people = self.people
         made = [
             (self._once(e, lambda x: read_statement(x, people)), e)
@@ -93,19 +119,24 @@ class Register:
         return [(s, e) for s, e in made if s.digest == passport.digest]
 
     def standing(self, passport: Passport, now: datetime) -> Standing:
-        """Compute the passport's state at a time."""
+        """Compute the passport's state at a time (the same within one second)."""
+        at = now.replace(microsecond=0)
+        known: dict[str, tuple[datetime, Standing]] = self._since("standings", dict)
+        found = known.get(passport.digest)
+        if found is None or found[0] != at:
+            found = known[passport.digest] = (at, self._standing(passport, at))
+        return found[1]
+
+    def _standing(self, passport: Passport, now: datetime) -> Standing:
         newer = any(
-            self._state(other, now, False).state == "valid"
+            became_valid(other, self._said(other), self.people, now)
             for other, _ in self.versions(passport.id)
             if other.version > passport.version
         )
-        return self._state(passport, now, newer)
+        return state_of(passport, self._said(passport), self.people, now, newer_valid=newer)
 
-    def _state(self, passport: Passport, now: datetime, newer: bool) -> Standing:
-        statements = [s for s, _ in self.statements(passport)]
-        return state_of(
-            passport, statements, self.people, now, newer_valid=newer, needs=needs_of(passport)
-        )
+    def _said(self, passport: Passport) -> list[Statement]:
+        return [statement for statement, _ in self.statements(passport)]
 
     def current(self, passport_id: str, now: datetime) -> tuple[Passport, bytes, Standing]:
         """Return the newest valid version, or the newest one, with its envelope and standing."""

@@ -42,7 +42,7 @@ class NodeRoad:
         pinned = self._pinned(passport, asking)
         nodes = sorted({n for t in asking.question.tables for n in _nodes(passport, t)})
         self._shares = self.node.send_all(
-            "share", {node: {"proof": asking.proof} for node in nodes}, asking.request
+            "share", dict.fromkeys(nodes, {"proof": asking.proof}), asking.request
         )
         shares = tuple(Share.from_json(self._shares[node].body) for node in nodes)
         at_most = {t: _at_most(passport, t) for t in asking.question.tables}
@@ -88,9 +88,8 @@ class NodeRoad:
     # (3)
     def charge(self, grant: Grant, made: Plan) -> Charged:
         """Reserve at all nodes before any computes; serve the stored answer if all have it."""
-        answers = self.node.send_all(
-            "charge", {node: self._grant_body(grant) for node in grant.nodes}, grant.request
-        )
+        body = self._grant_body(grant)
+        answers = self.node.send_all("charge", dict.fromkeys(grant.nodes, body), grant.request)
         self._costs = {node: int(a.body["cost"]) for node, a in answers.items()}
         stored = [answer.body["stored"] for answer in answers.values()]
         same = stored[0] is not None and all(s == stored[0] for s in stored)
