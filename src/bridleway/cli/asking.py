@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +24,8 @@ from bridleway.cli.frame import (
     working,
 )
 from bridleway.errors import BridlewayError, UsageError
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 if TYPE_CHECKING:
     from bridleway.answer import Answer
@@ -60,6 +64,7 @@ def ask(
 ) -> None:
     """Ask a question under its passport; with --dummy, on dummy data."""
     text = _question_text(question)
+    _require_writable(receipt, plot)
     with at(workspace) as place:
         if dummy:
             with working("Making dummy data ...", as_json):
@@ -82,6 +87,19 @@ def ask(
         _save_plot(answer, plot)
     show(answer.to_json(), as_json, lambda: print_answer(answer, receipt))
     raise typer.Exit(answer.exit_code)
+
+
+def _require_writable(receipt: Path | None, plot: Path | None) -> None:
+    """Say what cannot be written before anything is asked and charged."""
+    if plot is not None and plot.suffix.lower() not in _PICTURES:
+        raise UsageError(
+            "A plot is a picture.", f"End its name in {', '.join(_PICTURES)}.", where=str(plot)
+        )
+    for path in (receipt, plot):
+        if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+            raise UsageError(
+                "There is no folder here that can be written to.", "Name another.", where=str(path)
+            )
 
 
 def _save_plot(answer: Answer, path: Path) -> None:
@@ -134,8 +152,7 @@ def print_answer(answer: Answer, receipt: Path | None = None) -> None:
     table(list(answer.select), rows, title=title)
     for note in answer.notes:
         say(note)
-    for name, figure in answer.figures.items():
-        say(f"  {name.replace('_', ' ')}: {figure}")
+    say(*(f"  {line}" for line in figures_in_words(answer.figures)))
     if answer.rules:
         say("Rules in force:", *(f"  - {rule}" for rule in answer.rules))
     if answer.advice:
@@ -145,6 +162,25 @@ def print_answer(answer: Answer, receipt: Path | None = None) -> None:
         say(f"Receipt: {receipt} (bridleway verify {receipt} --trust trust.json)")
     elif not answer.dummy:
         say(f"Cost: {answer.cost} of the budget. Request: {answer.request}")
+
+
+def figures_in_words(figures: Mapping[str, Any]) -> list[str]:
+    """Return one line per thing told: people matched, then each table's identifiers."""
+    lines: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        kind, *about = name.split(".")
+        if len(about) != 2:
+            lines[f"{name.replace('_', ' ')}: {figure}"] = []
+        elif kind == "outside_domain":
+            lines[f"{about[0]} of {about[1]}, outside its domain: {figure}"] = []
+        else:
+            lines.setdefault(f"{about[0]} identifiers of {about[1]}: ", []).append(
+                f"{figure} {kind}"
+            )
+    return sorted(
+        (head + ", ".join(told) for head, told in lines.items()),
+        key=lambda line: (not line.startswith("people matched"), line),
+    )
 
 
 @guarded

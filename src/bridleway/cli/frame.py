@@ -69,8 +69,10 @@ def guarded(function: F) -> F:
             raise typer.Exit(0) from None
         except (typer.Exit, typer.Abort, KeyboardInterrupt):
             raise
-        except PermissionError as error:
-            fail(Fault("A file or folder may not be read or written.", "Check its permissions.",
+        except OSError as error:
+            told = f" ({error.strerror})" if error.strerror else ""
+            fail(Fault(f"A file or folder cannot be read or written{told}.",
+                       "Check its name, permissions and space.",
                        where=Path(str(error.filename or "")).name), as_json)  # fmt: skip
         except Exception as error:  # nothing about the data may be shown, so nothing is
             if os.environ.get("BRIDLEWAY_DEBUG") == "1":
@@ -115,8 +117,11 @@ def table(columns: list[str], rows: list[list[str]], title: str = "") -> None:
     Console().print(made)
 
 
-def password_for(person: str, file: Path | None) -> str:
-    """Return a person's password from the file, the environment or the terminal."""
+def password_for(person: str, file: Path | None, *, new: bool = False) -> str:
+    """Return a person's password from the file, the environment or the terminal.
+
+    new: it is being chosen, so the terminal asks for it twice.
+    """
     if file is not None:
         try:
             return file.read_text(encoding="utf-8").rstrip("\r\n")
@@ -132,7 +137,7 @@ def password_for(person: str, file: Path | None) -> str:
             f"The password of {person} is needed.",
             f"Set {PASSWORD_VARIABLE} or use --password-file.",
         )
-    return str(typer.prompt(f"Password of {person}", hide_input=True))
+    return str(typer.prompt(f"Password of {person}", hide_input=True, confirmation_prompt=new))
 
 
 @contextmanager

@@ -24,7 +24,9 @@ def check(
     as_json: JsonFlag = False,
 ) -> None:
     """Recompute the tree, the budgets and the signatures."""
-    kept = against.read_text(encoding="utf-8") if against else None
+    from bridleway.documents import read_text
+
+    kept = read_text(against) if against else None
     found = []
     with at(workspace) as place:
         for one in [place.node(node)] if node else place.nodes.values():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,7 +43,9 @@ VersionOption = Annotated[int | None, typer.Option("--version", help="Default: t
 def new(
     file: Annotated[Path, typer.Argument(help="The new YAML file.")],
     author: AsOption,
-    name: Annotated[str, typer.Option("--id", help="An id such as renters-in-need.")] = "",
+    name: Annotated[
+        str, typer.Option("--id", help="Such as renters-in-need. Default: the file's name.")
+    ] = "",
     plain: Annotated[str, typer.Option("--plain", help="The question in plain words.")] = "",
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="ID=SQL or ID=@FILE; repeat it.")
@@ -73,8 +77,9 @@ def new(
 
     if file.exists():
         raise UsageError("The file is already there.", "Choose another name.", where=str(file))
-    name = name or _asked("The passport's id (such as renters-in-need)")
+    name = name or file.stem
     plain = plain or _asked("The question in plain words")
+    words = tuple(dict.fromkeys(re.findall(r"[^\W\d_]{5,}", plain.lower())))[:6]
     asked = _pairs(question or [_asked("The question as ID=SQL")], "--question", "ID=SQL")
     with at(workspace) as place:
         facts = place.facts()
@@ -84,7 +89,7 @@ def new(
         } or {f.table: (place_name,) for place_name, f in facts.items()}
         places = [p for one in bound.values() for p in one]
         sources = sorted({p.rpartition(".")[0] for p in places})
-        hits = search_precedents(place, sources, plain.lower().split())
+        hits = search_precedents(place, sources, words)
         answers = NewAnswers(
             id=name,
             title=plain.rstrip("?."),
@@ -97,11 +102,11 @@ def new(
             linker=linker,
             roles=_pairs(role or [], "--role", "ROLE=NODE/NAME"),
             controllers={node: keys.name for node, keys in place.trust.items()},
-            words=tuple(w for w in plain.lower().split() if len(w) > 4)[:6],
+            words=words,
             template=template,
         )
         text = draft(answers, facts, hits, _pairs(fill or [], "--fill", "PATH=VALUE"))
-        write_whole(file, text)
+        write_whole(file, text.rstrip("\n") + "\n")
         findings = _findings(place, _read(file))
     gaps = sum(f.severity == "gap" for f in findings)
 
@@ -111,12 +116,16 @@ def new(
             say("Earlier passports that share sources or words (read them first):")
             say(*(f"  {hit.id} version {hit.version}: {hit.state}" for hit in hits))
         say(
-            f"{gaps} gaps to fill: bridleway passport check {file}" if gaps
+            f"{_gaps_in_words(gaps)} to fill: bridleway passport check {file}" if gaps
             else f"It has no gap. Next: bridleway passport submit {file} --as {author}"
         )  # fmt: skip
 
     found = [{"id": h.id, "version": h.version, "state": h.state} for h in hits]
     show({"file": str(file), "gaps": gaps, "precedents": found}, as_json, lines)
+
+
+def _gaps_in_words(count: int) -> str:
+    return "1 gap" if count == 1 else f"{count} gaps"
 
 
 def _asked(what: str) -> str:
@@ -156,7 +165,7 @@ def _findings(place: Workspace, document: Document) -> list[Finding]:
     return check_gaps(document, place.facts(), people, place.now().date())
 
 
-def search_precedents(place: Workspace, sources: list[str], words: list[str]) -> list[Hit]:
+def search_precedents(place: Workspace, sources: Sequence[str], words: Sequence[str]) -> list[Hit]:
     """Search every submitted passport, refusals included, for the same sources or words."""
     from bridleway.passport.precedents import search
 
@@ -186,7 +195,7 @@ def check(
         for problem in problems:
             say(f"gap: {problem['where']}: {problem['sentence']}", f"    {problem['remedy']}")
         count = len(gaps) + len(problems)
-        say(f"{count} gaps." if count else "No gap: it can be submitted.")
+        say(f"{_gaps_in_words(count)}." if count else "No gap: it can be submitted.")
 
     data = {
         "gaps": len(gaps) + len(problems),
@@ -217,8 +226,13 @@ def _question_problems(document: Document) -> list[dict[str, str]]:
         except BridlewayError as error:
             place = document.where("questions", index, "text")
             made.append(
-                error.to_json()
-                | {"severity": "gap", "where": f"{place}, in the question: {error.where}"}
+                {
+                    "severity": "gap",
+                    "path": f"questions[{index}].text",
+                    "where": f"{place}, in the question: {error.where}",
+                    "sentence": error.sentence,
+                    "remedy": error.remedy,
+                }
             )
     return made
 
@@ -425,14 +439,21 @@ def show_passport(
     from bridleway.passport.show import show as renderable
 
     if Path(passport).exists():
-        body, lines = _read(Path(passport)).value, ["draft: not submitted"]
+        body = _read(Path(passport)).value
+        lines = ["draft: not submitted"]
+        told = {"state": "draft", "missing": [], "reasons": []}
     else:
         with at(workspace) as place:
             noun, standing = place.standing(passport, version)
         body = noun.body
         lines = [f"{standing.state}", *standing.missing, *standing.reasons]
+        told = {
+            "state": standing.state,
+            "missing": list(standing.missing),
+            "reasons": list(standing.reasons),
+        }
     if as_json:
-        print(json.dumps({"state": lines, "passport": body}, ensure_ascii=False, default=str))
+        print(json.dumps({**told, "passport": body}, ensure_ascii=False, default=str))
         return
     from rich.console import Console
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from bridleway.cli.frame import (
     show,
     table,
 )
+from bridleway.errors import UsageError
 
 app = typer.Typer(help="People who sign: keys certified by their node.", no_args_is_help=True)
 
@@ -41,7 +43,7 @@ def init(
         table(["node", "organisation"], [[n["node"], n["name"]] for n in nodes])
         say(
             f"Made {folder}. Policies: {folder}/nodes/NODE/policy.yaml (strict by default).",
-            "Next: bridleway person add NODE NAME --role ... --from ... --until ...",
+            f"Next: cd {folder}; bridleway person add NODE NAME --role ROLE",
         )
 
     show({"workspace": str(folder), "nodes": nodes}, as_json, text)
@@ -92,17 +94,21 @@ def add(
         list[str],
         typer.Option("--role", help="analyst, author, controller, caldicott-guardian, dpo, ..."),
     ],
-    start: Annotated[str, typer.Option("--from", help="First day, as 2026-11-23.")],
-    until: Annotated[str, typer.Option("--until", help="Last day.")],
+    start: Annotated[
+        str | None, typer.Option("--from", help="First day, as 2026-11-23. Default: today.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="Last day. Default: a year from the first.")
+    ] = None,
     workspace: WorkspaceOption = Path(),
     password_file: PasswordFile = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a person's password-protected signing key, certified by the node."""
     with at(workspace) as place:
-        made = place.add_person(
-            node, name, role, start, until, password_for(f"the new person {name}", password_file)
-        )
+        first, last = _days(start, until, place.now().date())
+        password = password_for(f"the new person {name}", password_file, new=True)
+        made = place.add_person(node, name, role, first, last, password)
         path = place.key_path(made.id)
     data = {
         "person": made.id,
@@ -110,6 +116,18 @@ def add(
         "key": str(path),
     }
     show(data, as_json, lambda: say(f"{made.id}: {', '.join(made.roles)}. Key: {path}"))
+
+
+def _days(start: str | None, until: str | None, today: date) -> tuple[str, str]:
+    """Return the first and last day of a certificate: today and a year, where not given."""
+    try:
+        first = date.fromisoformat(start) if start else today
+        last = date.fromisoformat(until) if until else first + timedelta(days=364)
+    except ValueError:
+        raise UsageError("This is not a day.", "Write it as 2026-11-23.") from None
+    if last < first:
+        raise UsageError("The last day is before the first.", "Correct --from or --until.")
+    return first.isoformat(), last.isoformat()
 
 
 @app.command("list")

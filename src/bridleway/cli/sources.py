@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bridleway.cli.frame import JsonFlag, WorkspaceOption, at, guarded, say, show, table, working
+from bridleway.errors import BridlewayError, UsageError
 
 app = typer.Typer(help="Sources: sensitive data where it already lives.", no_args_is_help=True)
 
@@ -61,12 +62,20 @@ def describe(
     again: Annotated[
         bool, typer.Option("--again", help="Write it anew; keep the old one.")
     ] = False,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--domain",
+            help="A public list of values: [TABLE.]COLUMN=A,B,C; repeat it. Else edit the file.",
+        ),
+    ] = None,
     workspace: WorkspaceOption = Path(),
     as_json: JsonFlag = False,
 ) -> None:
     """Write the catalogue: types, bands and suggested classes, for a person to correct."""
+    domains = dict(_domain(item) for item in domain or [])
     with at(workspace) as place, working(f"Describing {node}.{name} ...", as_json):
-        path = place.node(node).holdings.describe(name, again=again)
+        path = place.node(node).holdings.describe(name, again=again, domains=domains)
 
     def text() -> None:
         say(
@@ -76,6 +85,29 @@ def describe(
         )
 
     show({"source": f"{node}.{name}", "catalogue": str(path)}, as_json, text)
+
+
+def _domain(item: str) -> tuple[str, list[str]]:
+    column, sign, values = item.partition("=")
+    listed = [value.strip() for value in values.split(",")]
+    if not sign or not column.strip() or not all(listed):
+        raise UsageError("--domain needs [TABLE.]COLUMN=A,B,C.", "Name the values.", where=item)
+    return column.strip(), listed
+
+
+@app.command("example")
+@guarded
+def example(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
+    people: Annotated[int, typer.Option(min=100, max=1_000_000, help="People to make up.")] = 5000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 11,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write two CSV files about made-up people to try things with: housing.csv, support.csv."""
+    from bridleway.testdata.examples import write_examples
+
+    made = [str(path) for path in write_examples(folder, people, seed)]
+    show({"files": made}, as_json, lambda: say(*(f"Wrote {path}." for path in made)))
 
 
 @app.command("release")
@@ -101,8 +133,8 @@ def dummy(
     node: NodeArgument,
     name: NameArgument,
     to: Annotated[Path, typer.Option("--to", help="A new folder for the Parquet files.")],
-    rows: Annotated[int, typer.Option(min=1, max=5_000_000)] = 5000,
-    seed: Annotated[int, typer.Option()] = 0,
+    rows: Annotated[int, typer.Option(min=1, max=5_000_000, help="Rows per table.")] = 5000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same rows.")] = 0,
     workspace: WorkspaceOption = Path(),
     as_json: JsonFlag = False,
 ) -> None:
@@ -125,19 +157,33 @@ def sources(workspace: WorkspaceOption = Path(), as_json: JsonFlag = False) -> N
         for node in place.nodes.values():
             for name in node.holdings.names():
                 described = node.holdings.catalogue_path(name).exists()
-                version = node.holdings.version(name) if described else None
+                version, problem = None, ""
+                try:
+                    version = node.holdings.version(name) if described else None
+                except BridlewayError as error:
+                    problem = str(error)
                 rows.append(
                     {
                         "source": f"{node.id}.{name}",
-                        "catalogue": "yes" if described else "no",
-                        "version": version.version[:16] if version else "none",
-                        "at": version.at if version else "",
+                        "catalogue": described,
+                        "version": version.version if version else None,
+                        "at": version.at if version else None,
+                        "problem": problem,
                     }
                 )
     show(
         {"sources": rows},
         as_json,
         lambda: table(
-            ["source", "catalogue", "data version", "declared"], [list(r.values()) for r in rows]
+            ["source", "catalogue", "data version", "declared"],
+            [
+                [
+                    str(r["source"]),
+                    "yes" if r["catalogue"] else "no",
+                    str(r["version"] or "none")[:16],
+                    str(r["problem"] or r["at"] or ""),
+                ]
+                for r in rows
+            ],
         ),
     )

@@ -316,7 +316,11 @@ def _sources(answers: NewAnswers, facts: Mapping[str, TableFacts]) -> list[dict[
             about_people = bool(table.entities) or column.cls != "plain"
             category = category_hint(name) if about_people else ""
             if column.cls != "plain" and not category:
-                category = "TODO: what kind of data this is, such as uk.benefit.award"
+                # A trial on made-up records reveals nothing of anybody, so the widest term will do.
+                trial = answers.template == "first-question"
+                category = (
+                    "user" if trial else "TODO: what kind of data this is, such as uk.benefit.award"
+                )
             if category:
                 said["category"] = category
             said["form"] = "key-only" if column.cls == "identifier" else "raw"
@@ -439,7 +443,7 @@ def _add_what_is_needed(body: dict[str, Any], facts: Mapping[str, TableFacts]) -
         put(body, path, f"TODO: {model.label}")
     for role, why in needed_roles(body, what).items():
         body["roles"].setdefault(role, f"TODO: node/person; {why}")
-    for role in ("caldicott-guardian", "leader"):
+    for role in ("caldicott-guardian", "leader", "dpo"):
         if role not in needed_roles(body, what) and is_placeholder(body["roles"].get(role, "x")):
             del body["roles"][role]
     if "health" not in what and is_placeholder(str(at(body, "lawfulness", "opt_out") or "x")):

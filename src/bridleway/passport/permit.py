@@ -10,51 +10,46 @@ from typing import NoReturn
 from bridleway.errors import Gap, Refused
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Share
-from bridleway.model.passport import Passport, PinnedQuestion
+from bridleway.model.passport import FieldUse, Passport, PinnedQuestion
 from bridleway.model.policy import Policy, Rules
 from bridleway.model.question import Question, columns_in
+from bridleway.passport.body import links_of
+from bridleway.passport.persons import node_of
+from bridleway.passport.rules import IN_THE_CLEAR, rules_of
 from bridleway.passport.state import Standing
+from bridleway.passport.times import end_of, start_of
+
+__all__ = [
+    "FEWEST_FEDERATED", "IN_THE_CLEAR", "columns_used", "entities_used", "permit", "restricted",
+    "rules_of",
+]  # fmt: skip
 
 FEWEST_FEDERATED = 3
+OFFERED = ("local", "federated", "linked")
 
-# What a passport gets that asks, in words, for results in the clear where every policy allows it.
-IN_THE_CLEAR = Rules(
-    smallest_group=1,
-    complement=False,
-    dominance=False,
-    homogeneity=False,
-    secondary=False,
-    rounding_counts=1,
-    sum_significant_digits=18,
-    rows_per_person=1_000_000,
-)
-
-_STATE_WORDS = {
-    "draft": "is a draft",
-    "in-review": "is in review: not everybody who must has signed it",
-    "changes-asked": "waits for changes that were asked for",
-    "suspended": "is suspended",
-    "refused": "was refused",
-    "expired": "has expired",
-    "revoked": "was revoked",
-    "superseded": "was replaced by a newer version",
-    "withdrawn": "was withdrawn by its author",
-}
-_STATE_REMEDY = {
-    "draft": "Submit it.",
-    "changes-asked": "Make the changes in a new version and submit that.",
-    "suspended": "Whoever suspended it can lift the suspension.",
-    "refused": "Read the reasons; a new version may answer them.",
-    "expired": "Review it and submit a new version.",
-    "revoked": "It has ended for good; a new passport starts from its text.",
-    "superseded": "Ask under the newer version.",
-    "withdrawn": "Ask its author.",
+# State -> how the refusal says it, and what would change it.
+_STATES = {
+    "draft": ("is a draft", "Submit it."),
+    "in-review": (
+        "is in review: not everything that it needs has happened",
+        "Have them sign it: bridleway passport sign.",
+    ),
+    "changes-asked": (
+        "waits for changes that were asked for",
+        "Make the changes in a new version and submit that.",
+    ),
+    "suspended": ("is suspended", "Whoever suspended it can lift the suspension."),
+    "refused": ("was refused", "Read the reasons; a new version may answer them."),
+    "expired": ("has expired", "Review it and submit a new version."),
+    "revoked": ("was revoked", "It has ended for good; a new passport starts from its text."),
+    "superseded": ("was replaced by a newer version", "Ask under the newer version."),
+    "withdrawn": ("was withdrawn by its author", "Ask its author."),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """Everything a node looks at to decide."""
+class Asked:
+    """Everything a node looks at to decide. pinned: the passport's question that was asked."""
 
     node: str
     passport: Passport
@@ -69,6 +64,11 @@ class Case:
     tables: Mapping[str, TableFacts]
     versions: Mapping[str, str]
     now: datetime
+
+    @property
+    def technique(self) -> str:
+        """The technique that the passport pins for the question."""
+        return self.pinned.technique if self.pinned else ""
 
 
 def permit(
@@ -88,35 +88,39 @@ def permit(
 ) -> Share:
     """Return the node's share in a grant, or raise Refused or Gap with the reason and remedy.
 
-    pinned: question id -> parsed question. tables: the question's tables that this node holds,
+    standing: the passport's, computed now. pinned: question id -> parsed question. asker: person
+    id, whose signature the caller verified. tables: the question's tables that this node holds,
     with their full declared facts. versions: source id -> data version.
     """
     found = next((q for q in passport.questions if pinned.get(q.id) == question), None)
-    case = Case(
+    asked = Asked(
         node, passport, standing, found, pinned, question, asker, asker_node, purpose, policy,
         tables, versions, now,
     )  # fmt: skip
-    for rule in _RULES:
-        rule(case)
-    used = {name: restricted(question, name, facts) for name, facts in tables.items()}
+    for rule in RULES:
+        rule(asked)
+    held = {name: restricted(question, name, facts) for name, facts in tables.items()}
     return Share(
         node=node,
-        tables=used,
-        rules=_rules(passport, standing, policy),
-        versions=dict(versions),
+        tables=held,
+        rules=_rules(asked),
+        versions={f.source_id: versions[f.source_id] for f in held.values()},
         until=standing.until,
     )
 
 
-def rules_of(passport: Passport) -> Rules:
-    """Return the passport's disclosure rules; what it does not name takes the default."""
-    return IN_THE_CLEAR if passport.results_in_the_clear else Rules.from_json(passport.rules)
+def _rules(asked: Asked) -> Rules:
+    """Return the strictest of policy, passport and conditions.
+
+    In the clear, which `_in_the_clear` has seen both passport and policy allow, the policy's
+    floor steps back; what an approval laid down as its condition still holds.
+    """
+    if asked.passport.results_in_the_clear:
+        return asked.standing.rules
+    return asked.policy.rules.strictest(rules_of(asked.passport), asked.standing.rules)
 
 
-def _rules(passport: Passport, standing: Standing, policy: Policy) -> Rules:
-    if passport.results_in_the_clear:  # `_in_the_clear` has seen that the policy allows it
-        return IN_THE_CLEAR
-    return policy.rules.strictest(rules_of(passport), standing.rules)
+# -- what a question uses
 
 
 def columns_used(question: Question, table: str) -> frozenset[str]:
@@ -141,200 +145,304 @@ def restricted(question: Question, table: str, facts: TableFacts) -> TableFacts:
     )
 
 
+# -- the rules
+
+
 def _refuse(sentence: str, remedy: str, code: str) -> NoReturn:
     raise Refused(sentence, remedy, code=code)
 
 
-def _valid(case: Case) -> None:
-    state = case.standing.state
+def _valid(asked: Asked) -> None:
+    state = asked.standing.state
     if state == "valid":
         return
-    why = " ".join(case.standing.missing or case.standing.reasons)
-    remedy = _STATE_REMEDY.get(state, "Have them sign it: bridleway passport sign.")
-    _refuse(f"Passport '{case.passport.id}' {_STATE_WORDS[state]}. {why}".rstrip(), remedy, state)
+    words, remedy = _STATES[state]
+    why = " ".join(asked.standing.reasons or asked.standing.missing)
+    _refuse(f"Passport '{asked.passport.id}' {words}. {why}".rstrip(), remedy, state)
 
 
-def _open_here(case: Case) -> None:
-    if case.node not in case.standing.open_nodes:
+def _inside_its_dates(asked: Asked) -> None:
+    """Check the clock again: the standing may have been computed a moment ago."""
+    if asked.now < start_of(asked.passport.valid_from):
         _refuse(
-            f"The controller of '{case.node}' has not approved passport '{case.passport.id}'.",
-            "Its sources stay closed until then.",
-            "not-approved",
+            f"Passport '{asked.passport.id}' begins on {asked.passport.valid_from}.",
+            "Ask from then on.",
+            "not-yet",
+        )
+    if asked.now > end_of(asked.standing.until):
+        _refuse(
+            f"Passport '{asked.passport.id}' ended on {asked.standing.until}.",
+            "Review it and submit a new version.",
+            "expired",
         )
 
 
-def _asker_is_a_user(case: Case) -> None:
-    node = case.asker.partition("/")[0]
-    by_role = any(u.startswith(f"{node}:") for u in case.passport.users)
-    if case.asker not in case.passport.users and not by_role:
+def _asker_is_a_user(asked: Asked) -> None:
+    if node_of(asked.asker) != asked.asker_node:
         _refuse(
-            f"{case.asker} is not a user of passport '{case.passport.id}'.",
-            "A new version can name the person under users.",
+            "The question comes from another node than its asker's.",
+            "Ask through your own organisation's node.",
+            "asker-node",
+        )
+    if asked.asker not in asked.standing.askers:
+        _refuse(
+            f"{asked.asker} is not a user of passport '{asked.passport.id}' today.",
+            "Its author can name the person, or a role that the person holds, under users in a "
+            "new version.",
             "user",
         )
-    if node != case.asker_node:
+
+
+def _asker_is_no_approver(asked: Asked) -> None:
+    if asked.asker in asked.standing.approvers:
         _refuse(
-            "The question comes from another node than its asker's.", "Ask at home.", "asker-node"
+            f"{asked.asker} approved passport '{asked.passport.id}' and cannot ask under it.",
+            "Another user asks, or another person of the organisation approves.",
+            "separation",
         )
 
 
-def _caller_allowed(case: Case) -> None:
-    if case.policy.callers and case.asker_node not in case.policy.callers:
+def _caller_allowed(asked: Asked) -> None:
+    if asked.policy.callers and asked.asker_node not in asked.policy.callers:
         _refuse(
-            f"The policy of '{case.node}' takes no questions from '{case.asker_node}'.",
-            "Its controller can add the node to callers.",
+            f"The policy of '{asked.node}' takes no questions from '{asked.asker_node}'.",
+            f"The controller of '{asked.node}' can add the node to callers.",
             "caller",
         )
 
 
-def _same_purpose(case: Case) -> None:
-    if case.purpose != case.passport.purpose:
+def _same_purpose(asked: Asked) -> None:
+    if asked.purpose != asked.passport.purpose:
         _refuse(
             "The purpose declared is not the passport's.",
-            f"Declare {case.passport.purpose}, or write a passport for the other purpose.",
+            f"Declare {asked.passport.purpose}, or write a passport for the other purpose.",
             "purpose",
         )
 
 
-def _is_pinned(case: Case) -> None:
-    if case.pinned is None:
-        known = ", ".join(f"'{name}'" for name in case.known)
+def _is_pinned(asked: Asked) -> None:
+    if asked.pinned is None:
+        known = ", ".join(f"'{q.id}'" for q in asked.passport.questions)
         _refuse(
-            f"Passport '{case.passport.id}' does not permit this question: it is not one of those "
+            f"Passport '{asked.passport.id}' does not permit this question: it is not one of those "
             f"that were reviewed ({known}).",
             "Ask one of those as it is written, or put this one into a new version and have it "
             "signed.",
             "not-pinned",
         )
-    if case.pinned.kind != "statistic":
+
+
+def _tables_are_known(asked: Asked) -> None:
+    for table in asked.question.tables:
+        if table not in asked.passport.tables:
+            _refuse(
+                f"The passport has no table '{table}'.",
+                f"It has: {', '.join(asked.passport.tables)}.",
+                "table",
+            )
+
+
+def _is_a_statistic(asked: Asked) -> None:
+    if asked.pinned and asked.pinned.kind != "statistic":
         _refuse(
-            f"Questions of kind '{case.pinned.kind}' cannot be asked here yet.",
+            f"Questions of kind '{asked.pinned.kind}' are not offered yet.",
             "Ask a statistic.",
             "kind",
         )
 
 
-def _technique(case: Case) -> None:
-    use = case.pinned.technique if case.pinned else ""
-    if use not in case.policy.techniques:
+def _is_held_here(asked: Asked) -> None:
+    """Check that the facts are those of this node's own part of the question, all of it."""
+    bound = {
+        name: (node, source, table)
+        for name in asked.question.tables
+        if name in asked.passport.tables
+        for node, source, table in asked.passport.tables[name].at
+        if node == asked.node
+    }
+    if not bound:
         _refuse(
-            f"The policy of '{case.node}' does not allow the technique '{use}'.",
-            f"It allows {', '.join(case.policy.techniques)}.",
-            "technique",
+            f"The question touches nothing that '{asked.node}' holds.",
+            "Ask the organisations under data.tables.",
+            "not-touched",
         )
-    if use not in ("local", "federated", "linked"):
-        _refuse(
-            f"The technique '{use}' is not offered yet.",
-            "Use local, federated or linked.",
-            "technique",
-        )
-    nodes = _touched(case)
-    if use == "local" and len(nodes) != 1:
-        _refuse(
-            "A local question touches one organisation only.",
-            "Use linked or federated.",
-            "technique",
-        )
-    if use == "federated" and len(nodes) < FEWEST_FEDERATED:
-        _refuse(
-            f"A federated question needs at least {FEWEST_FEDERATED} organisations.",
-            "With two, each could subtract its own part; use linked.",
-            "technique",
+    if {n: (f.node, f.source, f.table) for n, f in asked.tables.items()} != bound:
+        raise Gap(
+            f"'{asked.node}' does not describe every table that the question reads of it.",
+            "Its controller describes them: bridleway source describe.",
+            code="no-table",
         )
 
 
-def _touched(case: Case) -> set[str]:
-    return {n for t in case.question.tables if t in case.passport.tables
-            for n in case.passport.tables[t].nodes}  # fmt: skip
-
-
-def _linker(case: Case) -> None:
-    if case.pinned is None or case.pinned.technique == "local":
-        return
-    linker = case.passport.linker
-    if not linker:
-        raise Gap("The passport names no linker.", "Add `linker: NODE`.", where="linker")
-    outputs = case.passport.body.get("outputs")
-    recipients = outputs.get("recipients") if isinstance(outputs, Mapping) else None
-    holders = {n for t in case.passport.tables.values() for n in t.nodes}
-    taken = {case.asker_node, *holders, *map(str, recipients or ())}
-    if linker in taken or linker in case.passport.controllers:
-        _refuse(
-            f"The linker '{linker}' also asks, receives, approves or holds a source.",
-            "Name a node that does none of these.",
-            "linker",
-        )
-
-
-def _joins(case: Case) -> None:
-    for join in case.question.joins:
-        if join.entity not in case.passport.links:
+def _open_here(asked: Asked) -> None:
+    for facts in asked.tables.values():
+        if facts.source_id not in asked.standing.open_sources:
             _refuse(
-                f"The passport does not permit a join on '{join.entity}'.",
-                f"It permits: {', '.join(case.passport.links) or 'none'}.",
-                "join",
+                f"The controller of '{facts.source_id}' has not approved passport "
+                f"'{asked.passport.id}'.",
+                f"The source stays closed until a controller of '{asked.node}' signs.",
+                "not-approved",
             )
 
 
-def _fields(case: Case) -> None:
-    for name, facts in case.tables.items():
-        allowed = case.passport.fields.get(name, {})
-        used = columns_used(case.question, name)
-        keys = {facts.entities[e].column for e in entities_used(case.question, name, facts)}
-        for column in sorted(used | keys):
-            where = f"{name}.{column}"
-            if column in keys and column not in used and column not in allowed:
-                _refuse(
-                    f"The passport does not open the key '{where}'.",
-                    "Add it under data.sources[].fields with form key-only.",
-                    "field",
-                )
-            if column not in allowed or where in case.standing.fields_removed:
-                _refuse(
-                    f"The passport does not open '{where}' to this question.",
-                    "A controller removed it, or it is not under data.sources[].fields.",
-                    "field",
-                )
-            if column in used:
-                _may_read(facts, column, allowed[column].form, where)
+def _technique_allowed(asked: Asked) -> None:
+    use = asked.technique
+    if use not in OFFERED:
+        _refuse(
+            f"The technique '{use}' is not offered yet.", f"Use {', '.join(OFFERED)}.", "technique"
+        )
+    if use not in asked.policy.techniques:
+        _refuse(
+            f"The policy of '{asked.node}' does not allow the technique '{use}'.",
+            f"It allows {', '.join(asked.policy.techniques) or 'none'}; ask its controller.",
+            "technique",
+        )
 
 
-def _may_read(facts: TableFacts, column: str, form: str, where: str) -> None:
+def _technique_fits(asked: Asked) -> None:
+    touched = {n for t in asked.question.tables for n in asked.passport.tables[t].nodes}
+    if asked.technique == "local" and len(touched) != 1:
+        _refuse(
+            "A local question touches one organisation only.",
+            "Pin linked or federated for it in a new version.",
+            "technique",
+        )
+    if asked.technique == "federated" and len(touched) < FEWEST_FEDERATED:
+        _refuse(
+            f"A federated question needs at least {FEWEST_FEDERATED} organisations.",
+            "With two, each could subtract its own part: pin linked for it in a new version.",
+            "too-few",
+        )
+
+
+def _linker_is_separate(asked: Asked) -> None:
+    if asked.technique == "local":
+        return
+    passport, linker = asked.passport, asked.passport.linker
+    if not linker:
+        raise Gap(
+            "The passport names no linker.",
+            "Add `linker: NODE`, a node that has no other part in it.",
+            where="linker",
+            code="no-linker",
+        )
+    outputs = passport.body.get("outputs")
+    recipients = outputs.get("recipients") if isinstance(outputs, Mapping) else None
+    users = {node_of(user.partition(":")[0]) for user in passport.users}
+    for part, nodes in (
+        ("asks", {asked.asker_node, node_of(passport.author), *users}),
+        ("receives the answer", set(map(str, recipients or ()))),
+        ("approves", {*passport.controllers, *map(node_of, asked.standing.approvers)}),
+        ("holds a source", {n for t in passport.tables.values() for n in t.nodes}),
+    ):
+        if linker in nodes:
+            _refuse(
+                f"The linker '{linker}' also {part}.",
+                "Name a node that neither asks, receives, approves nor holds a source.",
+                "linker",
+            )
+
+
+def _joins_are_links(asked: Asked) -> None:
+    """Check that one declared link covers all that is joined on an entity, own tables included."""
+    links = links_of(asked.passport)
+    left = [asked.question.table]
+    for join in asked.question.joins:
+        own = {t for t in left if t in asked.tables and join.entity in asked.tables[t].entities}
+        joined = {j.table for j in asked.question.joins if j.entity == join.entity} | own
+        if not any(
+            entity == join.entity and joined <= tables and tables & set(left)
+            for entity, tables in links
+        ):
+            known = "; ".join(f"{', '.join(sorted(t))} by {e}" for e, t in links)
+            _refuse(
+                f"The passport does not permit joining '{join.table}' by '{join.entity}' here.",
+                f"It permits: {known or 'no join'}. A new version can add a link.",
+                "join",
+            )
+        left.append(join.table)
+
+
+def _fields_are_open(asked: Asked) -> None:
+    for name, facts in asked.tables.items():
+        listed = asked.passport.fields.get(name, {})
+        for column in sorted(columns_used(asked.question, name)):
+            _require_listed(asked, f"{name}.{column}", listed.get(column), "raw or banded")
+            _require_readable(facts, column, listed[column].form, f"{name}.{column}")
+
+
+def _keys_are_open(asked: Asked) -> None:
+    for name, facts in asked.tables.items():
+        listed = asked.passport.fields.get(name, {})
+        for entity in sorted(entities_used(asked.question, name, facts)):
+            column = facts.entities[entity].column
+            _require_listed(asked, f"{name}.{column}", listed.get(column), "key-only")
+
+
+def _require_listed(asked: Asked, where: str, use: FieldUse | None, form: str) -> None:
+    if use is None:
+        _refuse(
+            f"The passport does not open '{where}' to this question.",
+            f"A new version can list it under data.sources[].fields, form: {form}.",
+            "field",
+        )
+    if where in asked.standing.fields_removed:
+        _refuse(
+            f"A controller approved on the condition that '{where}' stays closed.",
+            "Ask that controller, or leave the column out in a new version.",
+            "field-removed",
+        )
+
+
+def _require_readable(facts: TableFacts, column: str, form: str, where: str) -> None:
     if form in ("key-only", "hashed"):
         _refuse(
             f"'{where}' is a key only: it joins, and is never compared or shown.",
-            "Leave it out.",
-            "field",
+            "Leave it out of the question.",
+            "key-only",
         )
     declared = facts.columns.get(column)
     if declared is None:
-        raise Gap(f"The catalogue does not describe '{where}'.", "Describe it, then release.")
+        raise Gap(
+            f"The catalogue does not describe '{where}'.",
+            f"Its controller describes it: bridleway source describe {facts.node} {facts.source}.",
+            code="no-column",
+        )
     if declared.cls == "identifier":
         _refuse(
-            f"'{where}' is an identifier: it is never compared or shown.", "Leave it out.", "field"
+            f"'{where}' is an identifier: it is never compared or shown.",
+            "Leave it out of the question.",
+            "identifier",
         )
 
 
-def _released(case: Case) -> None:
-    for facts in case.tables.values():
-        if facts.source_id not in case.versions:
+def _released(asked: Asked) -> None:
+    for facts in asked.tables.values():
+        if facts.source_id not in asked.versions:
             raise Gap(
-                f"The source '{facts.source_id}' has no declared data version.",
+                f"The source '{facts.source_id}' has no data version.",
                 f"Its controller runs: bridleway source release {facts.node} {facts.source}.",
                 code="no-version",
             )
 
 
-def _in_the_clear(case: Case) -> None:
-    if case.passport.results_in_the_clear and not case.policy.results_in_the_clear:
+def _in_the_clear(asked: Asked) -> None:
+    if asked.passport.results_in_the_clear and not asked.policy.results_in_the_clear:
         _refuse(
-            f"The policy of '{case.node}' allows no results in the clear.",
-            "Leave technique.results_in_the_clear out.",
+            f"The policy of '{asked.node}' allows no results in the clear.",
+            "Leave technique.results_in_the_clear out in a new version.",
             "clear",
         )
 
 
-_RULES: tuple[Callable[[Case], None], ...] = (
-    _valid, _open_here, _asker_is_a_user, _caller_allowed, _same_purpose, _is_pinned, _technique,
-    _linker, _joins, _fields, _released, _in_the_clear,
+RULES: tuple[Callable[[Asked], None], ...] = (
+    # (1) The passport stands, and this person may ask under it here.
+    _valid, _inside_its_dates, _asker_is_a_user, _asker_is_no_approver, _caller_allowed,
+    _same_purpose,
+    # (2) The question is one that was reviewed, and its technique is allowed.
+    _is_pinned, _tables_are_known, _is_a_statistic, _technique_allowed, _technique_fits,
+    _linker_is_separate,
+    # (3) What it reads here is open, in the form that was approved, and declared.
+    _is_held_here, _open_here, _joins_are_links, _fields_are_open, _keys_are_open, _released,
+    _in_the_clear,
 )  # fmt: skip

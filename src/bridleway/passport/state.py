@@ -1,41 +1,43 @@
 """The state of a passport: computed from text, signed statements and clock, never stored.
 
 Transitions are those of the reference list `passport_model`. Statements count in ledger order;
-the latest of a person in a role wins; revoke, refuse and withdraw are final for this text.
+the latest of a person in a role wins, suspensions and their lifting apart. Revoke, refuse and
+withdraw are final for this text. Whatever opens (approve, advise, back, lift) has to fit the
+passport in every respect; whatever closes counts as soon as its role and organisation may say
+it, so that a slip of form never keeps a passport open.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
 
-from bridleway.model.canonical import canonical_json, strict_json
 from bridleway.model.passport import Passport, PersonCertificate, State, Statement
 from bridleway.model.policy import Rules
-from bridleway.passport.statements import day_of, end_of
+from bridleway.passport.needs import GUARDIAN, Needs, needs_of
+from bridleway.passport.persons import Persons, node_of
+from bridleway.passport.rules import rules_of
+from bridleway.passport.statements import APPROVES, MAY, fits, narrowed_by, own_sources
+from bridleway.passport.times import day_of, end_of, stamp, start_of
 
-URGENT_HOURS = 72
-APPROVES = ("approve", "approve_with_conditions")
+__all__ = ["Needs", "Standing", "became_valid", "controllers", "needs_of", "state_of"]
 
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """Whose statements a passport needs beyond its controllers': role -> why."""
-
-    roles: Mapping[str, str] = field(default_factory=dict)
+URGENT = timedelta(hours=72)
+_OPENS = (*APPROVES, "advise", "back", "lift")
+_TITLES = {"dpo": "data protection officer", "adviser-legal": "lawyer"}
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A passport's state at a time.
 
-    missing: what still has to happen, in plain sentences. reasons: the deciders' own words that
-    explain the state. rules, until, most_runs, fields_removed: the passport narrowed by every
-    counted approval's conditions. open_nodes: nodes whose sources are open.
+    missing: what still has to happen, in plain sentences. reasons: the deciders' own words, or
+    what ended, that explain the state. rules, until, most_runs, fields_removed: the passport
+    narrowed by the conditions of every approval that counts. open_sources: sources whose
+    controllers approved. askers: accounts that may ask now. approvers: every account of the
+    people whose approval counts.
     """
 
     state: State
@@ -45,24 +47,9 @@ class Standing:
     until: str
     most_runs: int
     fields_removed: frozenset[str]
-    open_nodes: tuple[str, ...]
-
-
-def needs_of(passport: Passport) -> Needs:
-    """Return whose statements the passport's own words call for."""
-    return Needs(dict(_needed(canonical_json(passport.body))))
-
-
-@lru_cache(maxsize=256)
-def _needed(text: bytes) -> tuple[tuple[str, str], ...]:
-    from bridleway.passport.gaps_touch import needed_roles, touched
-
-    body = strict_json(text)
-    named = body.get("roles") or {}
-    needed = dict(needed_roles(body, touched(body, None)))
-    if named.get("caldicott-guardian"):
-        needed.setdefault("caldicott-guardian", "the passport names one")
-    return tuple(sorted(needed.items()))
+    open_sources: frozenset[str]
+    askers: frozenset[str]
+    approvers: frozenset[str]
 
 
 def controllers(passport: Passport) -> tuple[str, ...]:
@@ -81,199 +68,366 @@ def state_of(
 ) -> Standing:
     """Compute the state. statements: in ledger order; those over another text do not count.
 
-    people: key id -> certificate. newer_valid: a higher version is valid.
+    people: key id -> certificate. newer_valid: a higher version became valid.
     """
+    return _Told(passport, statements, Persons(people), now, needs).standing(newer_valid)
+
+
+def became_valid(
+    passport: Passport,
+    statements: Sequence[Statement],
+    people: Mapping[str, PersonCertificate],
+    now: datetime,
+    *,
+    needs: Needs | None = None,
+) -> bool:
+    """Tell whether the passport has been valid at any time up to now.
+
+    What a version superseded stays superseded when that version is later suspended, revoked or
+    expires: `state_of(older, newer_valid=became_valid(newer, ...))`.
+    """
+    persons = Persons(people)
+    asked = needs or needs_of(passport)
     mine = [s for s in statements if s.digest == passport.digest]
-    told = _Told(passport, mine, people, now, needs or needs_of(passport))
-    state, reasons = told.state(newer_valid)
-    return told.standing(state, reasons)
+    times = [min(at, now) for at in _times(mine)]  # a clock that was ahead holds nothing up
+    for count, began in enumerate(times):
+        ended = times[count + 1] if count + 1 < len(times) else now
+        at = max(began, start_of(passport.valid_from))
+        if at > ended:
+            continue
+        told = _Told(passport, mine[: count + 1], persons, at, asked)
+        if told.state(False)[0] == "valid":
+            return True
+    return False
+
+
+def _times(statements: Sequence[Statement]) -> list[datetime]:
+    """Return when each statement counted from: ledger order never runs backwards."""
+    made: list[datetime] = []
+    for statement in statements:
+        at = start_of(statement.at)
+        made.append(max(at, made[-1]) if made else at)
+    return made
 
 
 class _Told:
+    """Everything that was said over one text, weighed at one time."""
+
     def __init__(
         self,
         passport: Passport,
         statements: Sequence[Statement],
-        people: Mapping[str, PersonCertificate],
+        persons: Persons,
         now: datetime,
-        needs: Needs,
+        needs: Needs | None,
+        lapsed_counts: bool = False,
     ) -> None:
         self.passport = passport
+        self.persons = persons
         self.now = now
-        self.needs = needs
-        self.names = {c.id: _natural(c.name) for c in people.values()}
-        self.keys = {c.id: c.public_key for c in people.values()}
-        self.statements = statements
+        self.needs = needs or needs_of(passport)
         self.nodes = controllers(passport)
-        # The latest word of each person in each role; suspend and lift are counted apart.
+        self.lapsed_counts = lapsed_counts
+        self.named: Mapping[str, object] = passport.body.get("roles") or {}
+        self.said = self._once([s for s in statements if s.digest == passport.digest])
+        self.position = {id(s): n for n, s in enumerate(self.said)}
+        self._fitting: dict[int, bool] = {}
         self.latest: dict[tuple[str, str], Statement] = {}
         self.suspended: dict[tuple[str, str], Statement] = {}
+        for statement in self.said:
+            self._keep(statement)
+
+    def _once(self, statements: Sequence[Statement]) -> list[Statement]:
+        """Return those that count; what opens counts once, however often it is sent."""
+        made: list[Statement] = []
         for statement in statements:
-            key = (_node(statement.by), statement.role)
-            if statement.decision == "suspend":
-                self.suspended[key] = statement
-            elif statement.decision == "lift":
-                self.suspended.pop(key, None)
-            else:
-                self.latest[(statement.by, statement.role)] = statement
+            if self._counts(statement) and not (statement.decision in _OPENS and statement in made):
+                made.append(statement)
+        return made
+
+    def _keep(self, statement: Statement) -> None:
+        """Take one statement in, after all before it in the ledger."""
+        seat = (node_of(statement.by), statement.role)
+        if statement.decision == "suspend":
+            self.suspended[seat] = statement
+        elif statement.decision == "lift":
+            if self._fits(statement) and not _older(statement, self.suspended.get(seat)):
+                self.suspended.pop(seat, None)
+        else:
+            key = (statement.by, statement.role)
+            if statement.decision in _OPENS and _older(statement, self.latest.get(key)):
+                return  # kept back and sent late: the person has spoken since
+            self.latest.pop(key, None)  # so that the order is that of the latest words
+            self.latest[key] = statement
 
     # -- who counts
 
-    def _same_person(self, one: str, other: str) -> bool:
-        if one == other:
-            return True
-        alike = self.names.get(one) is not None and self.names.get(one) == self.names.get(other)
-        return alike or (
-            self.keys.get(one) is not None and self.keys.get(one) == self.keys.get(other)
-        )
+    def _counts(self, statement: Statement) -> bool:
+        """Tell whether this person, in this role, at this passport, may say this at all."""
+        if statement.decision not in MAY.get(statement.role, ()):
+            return False
+        if not self.persons.signed_in_role(
+            statement.by, statement.key_id, statement.role, day_of(statement.at)
+        ):
+            return False
+        if statement.role == "author":
+            return statement.by == self.passport.author
+        if statement.role == "controller":
+            return node_of(statement.by) in self.nodes
+        return self._concerned(statement)
 
-    def _may_approve(self, person: str) -> bool:
-        """Asker and approver are different natural persons."""
-        askers = (self.passport.author, *(u for u in self.passport.users if "/" in u))
-        return not any(self._same_person(person, asker) for asker in askers)
+    def _concerned(self, statement: Statement) -> bool:
+        """Tell whether somebody belongs to a touched organisation or is named for the role."""
+        return node_of(statement.by) in self.nodes or self.named.get(statement.role) == statement.by
+
+    def _fits(self, statement: Statement) -> bool:
+        known = self._fitting.get(id(statement))
+        if known is None:
+            known = fits(statement, self.passport) and start_of(statement.at) <= self.now
+            self._fitting[id(statement)] = known
+        return known
 
     def _live(self, statement: Statement) -> bool:
-        return self.now <= end_of(statement.until)
+        return self.lapsed_counts or self.now <= end_of(statement.until)
 
-    def approvals(self, node: str, role: str = "controller") -> list[Statement]:
-        """Return the live approvals of a node's people in a role, all of its sources covered."""
-        wanted = {
-            f"{n}.{s}" for t in self.passport.tables.values() for n, s, _ in t.at if n == node
-        }
-        return [
-            s
-            for (person, as_role), s in self.latest.items()
-            if as_role == role
-            and (node == "" or _node(person) == node)
-            and s.decision in APPROVES
-            and self._live(s)
-            and self._may_approve(person)
-            and (role != "controller" or wanted <= set(s.scope))
-        ]
+    @cached_property
+    def _writers(self) -> frozenset[tuple[str, str]]:
+        """The natural persons who write the passport or are named to ask under it."""
+        named = (self.passport.author, *(u for u in self.passport.users if "/" in u))
+        return frozenset(self.persons.natural(person) for person in named)
 
-    def _decides(self, statement: Statement) -> bool:
-        """Tell whether a refusal or request for changes comes from a required decider."""
-        if statement.role == "controller":
-            return _node(statement.by) in self.nodes
-        return statement.role == "caldicott-guardian"
+    def _apart(self, statement: Statement) -> bool:
+        return self.persons.natural(statement.by) not in self._writers
+
+    @cached_property
+    def approvals(self) -> tuple[Statement, ...]:
+        """The approvals that count, in ledger order: live, fitting, each by another person."""
+        made: list[Statement] = []
+        spent: dict[tuple[str, str], tuple[str, str]] = {}
+        for statement in self.latest.values():
+            if statement.decision not in APPROVES or not self._live(statement):
+                continue
+            if not self._fits(statement) or not self._apart(statement):
+                continue
+            # A person with two accounts, or two roles, is one pair of eyes.
+            seat = (statement.role, node_of(statement.by))
+            if spent.setdefault(self.persons.natural(statement.by), seat) == seat:
+                made.append(statement)
+        return tuple(made)
+
+    @cached_property
+    def open_sources(self) -> frozenset[str]:
+        """The sources that their own controllers approved."""
+        return frozenset(
+            source
+            for s in self.approvals
+            if s.role == "controller"
+            for source in own_sources(s.by, self.passport) & set(s.scope)
+        )
 
     # -- the state
 
     def state(self, newer_valid: bool) -> tuple[State, tuple[str, ...]]:
-        said = self._last("revoke")
-        if said:
-            return "revoked", said
-        said = self._last("withdraw")
-        if said and not self._was_valid():
-            return "withdrawn", said
-        said = self._last("refuse")
-        if said:
-            return "refused", said
-        if self.now > end_of(self.passport.valid_until) or self.now > self._narrowed_end():
-            return "expired", ()
-        if newer_valid:
-            return "superseded", ()
-        said = self._standing_request()
-        if said:
-            return "changes-asked", said
-        if self.suspended:
-            return "suspended", tuple(_says(s) for s in self.suspended.values())
-        return ("in-review" if self.missing() else "valid"), ()
+        """Return the state and the words that explain it."""
+        for state, words in (
+            ("revoked", self._words("revoke")),
+            ("withdrawn", self._withdrawal()),
+            ("refused", self._words("refuse")),
+            ("expired", self._expiry()),
+            ("superseded", ("A newer version became valid.",) if newer_valid else ()),
+            ("changes-asked", self._requests()),
+            ("suspended", tuple(_says(s) for s in self.suspended.values())),
+        ):
+            if words:
+                return state, words  # type: ignore[return-value]
+        return ("in-review" if self.missing else "valid"), ()
 
-    def _was_valid(self) -> bool:
-        return not self.missing()
+    def _words(self, decision: str) -> tuple[str, ...]:
+        return tuple(_says(s) for s in self.said if s.decision == decision)
 
-    def _last(self, decision: str) -> tuple[str, ...]:
-        found = [
-            s
-            for s in self.statements
-            if s.decision == decision and (decision == "withdraw" or self._decides(s))
-        ]
-        return tuple(_says(s) for s in found)
+    def _requests(self) -> tuple[str, ...]:
+        return tuple(_says(s) for s in self.latest.values() if s.decision == "ask_changes")
 
-    def _standing_request(self) -> tuple[str, ...]:
+    def _withdrawal(self) -> tuple[str, ...]:
+        """Return the author's words, if the passport was not valid yet when they were said."""
+        before: list[Statement] = []
+        for statement in self.said:
+            if statement.decision != "withdraw":
+                before.append(statement)
+                continue
+            at = _times([*before, statement])[-1]
+            told = _Told(self.passport, before, self.persons, at, self.needs)
+            if told.state(False)[0] in ("in-review", "changes-asked"):
+                return (_says(statement),)
+        return ()
+
+    def _expiry(self) -> tuple[str, ...]:
+        if self.now > self.end:
+            return (f"It ended on {stamp(self.end)[:10]}.",)
+        if self.lapsed_counts or not self.missing:
+            return ()
+        # What ran out no longer counts: the passport expired if nothing else is missing.
+        before = _Told(self.passport, self.said, self.persons, self.now, self.needs, True)
+        if before.missing:
+            return ()
         return tuple(
-            _says(s)
+            f"What {s.by} ({s.role}) signed ended on {s.until[:10]}."
             for s in self.latest.values()
-            if s.decision == "ask_changes" and self._decides(s)
+            if s.decision in _OPENS and not self._live(s)
         )
 
+    # -- what is missing
+
+    @cached_property
     def missing(self) -> tuple[str, ...]:
-        """Say what still has to happen before the passport is valid."""
-        made = []
-        urgent = self.passport.level == "level-urgent"
-        open_nodes = [node for node in self.nodes if self.approvals(node)]
-        for node in self.nodes:
-            if node not in open_nodes and not (urgent and open_nodes):
-                made.append(f"The controller of '{node}' has not approved this text.")
-        if not urgent:
-            made += self._missing_roles()
-        if self.now < _start_of(self.passport.valid_from):
+        """What still has to happen before the passport is valid."""
+        made = self._missing_controllers()
+        if self.passport.level != "level-urgent":
+            made += self._missing_guardians()
+            made += self._missing_advice()
+            made += self._missing_backing()
+            if self.needs.regulator:
+                made.append(
+                    f"The regulator has not been consulted ({self.needs.regulator}); "
+                    "a new version records it."
+                )
+        if self.now < start_of(self.passport.valid_from):
             made.append(f"It begins on {self.passport.valid_from}.")
         return tuple(made)
 
-    def _missing_roles(self) -> list[str]:
+    def _missing_controllers(self) -> list[str]:
+        if self.passport.level == "level-urgent" and self.open_sources:
+            return []
         made = []
-        said = {(s.role, s.decision) for s in self.latest.values() if self._live(s)}
-        for role, why in self.needs.roles.items():
-            if role == "caldicott-guardian" and not self.approvals("", role):
-                made.append(f"A Caldicott Guardian has not approved it ({why}).")
-            elif role in ("dpo", "adviser-legal") and (role, "advise") not in said:
-                made.append(f"The {_TITLES[role]} has not advised ({why}).")
-            elif role == "leader" and ("leader", "back") not in said:
-                made.append(f"No leader backs it ({why}).")
+        for node in self.nodes:
+            wanted = own_sources(f"{node}/", self.passport)
+            closed = wanted - self.open_sources
+            if not closed:
+                continue
+            part = "" if closed == wanted else f" for {_listed(closed)}"
+            made.append(
+                f"The controller of '{node}' has not approved this text{part}."
+                + self._why_not("controller", node)
+            )
         return made
+
+    def _missing_guardians(self) -> list[str]:
+        made = []
+        for node, why in self.needs.guardians.items():
+            if not any(self._guards(s, node) for s in self.approvals):
+                made.append(
+                    f"A Caldicott Guardian has not approved it for '{node}' ({why})."
+                    + self._why_not(GUARDIAN, node)
+                )
+        return made
+
+    def _guards(self, statement: Statement, node: str) -> bool:
+        """Tell whether a guardian's word counts for an organisation.
+
+        Its own guardian's does; so does that of the guardian whom the passport names, and whom
+        that organisation's controller thereby accepts, if another touched organisation's.
+        """
+        if statement.role != GUARDIAN:
+            return False
+        own = node_of(statement.by)
+        return own == node or (own in self.nodes and self.named.get(GUARDIAN) == statement.by)
+
+    def _advised(self, role: str, decision: str, after: int = -1) -> bool:
+        return any(
+            s.role == role
+            and s.decision == decision
+            and self._live(s)
+            and self._fits(s)
+            and self._apart(s)
+            and self.position[id(s)] > after
+            for s in self.latest.values()
+        )
+
+    def _missing_advice(self) -> list[str]:
+        return [
+            f"The {title} has not advised ({self.needs.roles[role]})."
+            for role, title in _TITLES.items()
+            if role in self.needs.roles and not self._advised(role, "advise")
+        ]
+
+    def _missing_backing(self) -> list[str]:
+        overruled = [s for s in self.approvals if s.overrides.strip()]
+        if overruled:
+            last = max(self.position[id(s)] for s in overruled)
+            if not self._advised("leader", "back", after=last):
+                by = ", ".join(dict.fromkeys(s.by for s in overruled))
+                return [f"No leader backs it since {by} did not follow advice."]
+        why = self.needs.roles.get("leader", "")
+        if why and not self._advised("leader", "back"):
+            return [f"No leader backs it ({why})."]
+        return []
+
+    def _why_not(self, role: str, node: str) -> str:
+        """Say why an approval that was signed does not count; nothing where none was signed."""
+        for s in self.latest.values():
+            if s.role != role or node_of(s.by) != node or s.decision not in APPROVES:
+                continue
+            if s in self.approvals:
+                continue
+            if not self._live(s):
+                return f" What {s.by} signed ended on {s.until[:10]}."
+            if not self._apart(s):
+                return f" {s.by} also writes or asks: another person decides."
+            if not self._fits(s):
+                return f" What {s.by} signed does not fit this text: sign again."
+            return f" {s.by} already approved in another seat: another person decides."
+        return ""
 
     # -- what it narrows to
 
-    def _counted(self) -> list[Statement]:
-        made = [s for node in self.nodes for s in self.approvals(node)]
-        return made + self.approvals("", "caldicott-guardian")
+    @cached_property
+    def end(self) -> datetime:
+        """When the passport ends by its text, its level and the conditions that count."""
+        ends = [end_of(self.passport.valid_until)]
+        ends += [end_of(s.conditions["until"]) for s in self.approvals
+                 if s.conditions and "until" in s.conditions]  # fmt: skip
+        if self.passport.level == "level-urgent":
+            ends.append(start_of(self.passport.valid_from) + URGENT)
+            # From the first approval ever: a renewed one does not start the clock again.
+            ends += [start_of(s.at) + URGENT for s in self.said if s.decision in APPROVES]
+        return min(ends)
 
-    def _narrowed_end(self) -> datetime:
-        ends = [end_of(str(s.conditions["until"])) for s in self._counted()
-                if s.conditions and s.conditions.get("until")]  # fmt: skip
-        if self.passport.level == "level-urgent" and self.statements:
-            first = min(
-                datetime.fromisoformat(s.at.replace("Z", "+00:00")) for s in self.statements
-            )
-            from datetime import timedelta
-
-            ends.append(first + timedelta(hours=URGENT_HOURS))
-        return min(ends, default=end_of(self.passport.valid_until))
-
-    def standing(self, state: State, reasons: tuple[str, ...]) -> Standing:
-        rules = Rules.from_json(self.passport.rules)
-        runs = self.passport.most_runs
+    def standing(self, newer_valid: bool) -> Standing:
+        """Return the state with everything that a node needs to decide."""
+        state, reasons = self.state(newer_valid)
+        rules, runs = rules_of(self.passport), self.passport.most_runs
         removed: set[str] = set()
-        for statement in self._counted():
-            given: Mapping[str, Any] = statement.conditions or {}
-            narrowed = Rules.from_json({**rules.to_json(), **given.get("rules", {})})
-            rules = rules.strictest(narrowed)
-            runs = min(runs, int(given.get("most_runs", runs)))
-            removed |= set(map(str, given.get("fields_removed", ())))
-        end = min(end_of(self.passport.valid_until), self._narrowed_end())
+        for s in self.approvals:
+            conditions = s.conditions or {}
+            rules = narrowed_by(rules, s)
+            runs = min(runs, conditions.get("most_runs", runs))
+            removed |= set(conditions.get("fields_removed", ()))
+        until = min([self.end, *(end_of(s.until) for s in self.approvals)])
         return Standing(
             state=state,
-            missing=self.missing() if state in ("in-review", "changes-asked") else (),
+            missing=self.missing if state in ("in-review", "changes-asked") else (),
             reasons=reasons,
             rules=rules,
-            until=end.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            until=stamp(until),
             most_runs=runs,
             fields_removed=frozenset(removed),
-            open_nodes=tuple(node for node in self.nodes if self.approvals(node)),
+            open_sources=self.open_sources,
+            askers=self._askers(),
+            approvers=self.persons.accounts({s.by for s in self.approvals}),
         )
 
+    def _askers(self) -> frozenset[str]:
+        today = self.now.date()
+        made = {u for u in self.passport.users if "/" in u} & self.persons.active(today)
+        for user in self.passport.users:
+            node, _, role = user.partition(":")
+            if role:
+                made |= self.persons.holders(node, role, today)
+        return frozenset(made)
 
-_TITLES = {"dpo": "data protection officer", "adviser-legal": "lawyer"}
 
-
-def _node(person: str) -> str:
-    return person.partition("/")[0]
-
-
-def _natural(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+def _older(one: Statement, other: Statement | None) -> bool:
+    return other is not None and start_of(one.at) < start_of(other.at)
 
 
 def _says(statement: Statement) -> str:
@@ -281,7 +435,5 @@ def _says(statement: Statement) -> str:
     return f"{statement.by} ({statement.role}), {words} on {statement.at[:10]}: {statement.reasons}"
 
 
-def _start_of(text: str) -> datetime:
-    if len(text) > 10:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return datetime.combine(day_of(text), datetime.min.time(), tzinfo=UTC)
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ibis
@@ -47,12 +47,17 @@ _SHARES = ((0.01, "under 1 %"), (0.05, "1 to 5 %"), (0.2, "5 to 20 %"), (0.5, "2
 _TRAPS = {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
 
 
-def describe(source: Source, node: str, name: str) -> str:
+def describe(
+    source: Source, node: str, name: str, domains: Mapping[str, Sequence[str]] | None = None
+) -> str:
     """Return the catalogue of a source as YAML text that `read_catalogue` reads.
 
     It holds names, types, shares in bands and suggestions. What only a person knows is left as a
-    comment to fill in: meaning, bounds, public domains, one_row_per.
+    comment to fill in: meaning, bounds, public domains, one_row_per. domains: public domains that
+    a person already knows, by `COLUMN` or `TABLE.COLUMN`. Raises UsageError where there is no
+    such column, or it cannot have a domain.
     """
+    waiting = dict(domains or {})
     tables = source.tables()
     if not tables:
         raise UsageError("The source holds no table.", "Check the URL.", where=f"{node}.{name}")
@@ -73,11 +78,18 @@ def describe(source: Source, node: str, name: str) -> str:
                 f"  # left out: a table whose name questions cannot write ({_safe(table)})"
             )
             continue
-        lines += _table(source, table)
+        lines += _table(source, table, waiting)
+    if waiting:
+        raise UsageError(
+            f"No column '{next(iter(waiting))}' can have a public domain here.",
+            "Name a text, date or whole-number column that is no identifier: COLUMN or "
+            "TABLE.COLUMN.",
+            where=f"{node}.{name}",
+        )
     return "\n".join(lines) + "\n"
 
 
-def _table(source: Source, table: str) -> list[str]:
+def _table(source: Source, table: str, waiting: dict[str, Sequence[str]]) -> list[str]:
     stored = source.columns(table)
     shapes_of, left_out = _measured(source, table, stored)
     found = {name: suggest(name, shape) for name, shape in shapes_of.items()}
@@ -85,7 +97,14 @@ def _table(source: Source, table: str) -> list[str]:
     lines += _entities(found)
     lines.append("    columns:")
     for name, shape in shapes_of.items():
-        lines += _column(name, shape, found[name])
+        told = next((key for key in (f"{table}.{name}", name) if key in waiting), "")
+        has_domain = found[name].cls != "identifier" and shape.declared in (
+            "text",
+            "integer",
+            "date",
+        )
+        domain = waiting.pop(told) if told and has_domain else ()
+        lines += _column(name, shape, found[name], domain)
     lines += [f"      # left out: {_safe(name)} ({why})" for name, why in left_out]
     return lines
 
@@ -114,7 +133,7 @@ def _entities(found: Mapping[str, Suggestion]) -> list[str]:
     return lines + [f"      # possible, with class identifier: {entry}" for entry in others]
 
 
-def _column(name: str, shape: Shape, hint: Suggestion) -> list[str]:
+def _column(name: str, shape: Shape, hint: Suggestion, domain: Sequence[str] = ()) -> list[str]:
     told = f"{_share(shape.nulls)} missing, {_band(shape.distinct)} different"
     lines = [
         f"      {_plain(name)}:  # {told}",
@@ -128,7 +147,11 @@ def _column(name: str, shape: Shape, hint: Suggestion) -> list[str]:
         lines.append("        scale: 2  # decimal places kept, 0 to 6")
     if shape.declared in ("integer", "decimal"):
         lines.append("        # bounds: [LOWEST, HIGHEST]  # before SUM or AVG")
-    if shape.declared == "boolean":
+    if domain:
+        # A whole number stands plain; text and days are quoted where YAML could misread them.
+        write = str if shape.declared == "integer" else _plain
+        lines.append(f"        domain: [{', '.join(map(write, domain))}]")
+    elif shape.declared == "boolean":
         lines.append("        domain: [true, false]")
     elif shape.declared in ("text", "integer") and shape.distinct <= 10_000:
         lines.append("        # domain: [VALUE, VALUE]  # before GROUP BY")

@@ -19,9 +19,10 @@ from bridleway.sources.stored import as_declared, as_identifier, can_hold, kind_
 def with_release_checks(source: Source, catalogue: Catalogue) -> None:
     """Check that the source is as the catalogue declares it.
 
-    Every table and column is there in a type that can be read as declared; every declared
-    column is read once, so that damaged files show now and not during a question; one_row_per
-    holds after normalisation. Raises Gap; its counts are for the controller's eyes.
+    Every table and column is there in a type that can be read as declared, and at least one
+    filled value can; every declared column is read once, so that damaged files show now and not
+    during a question; one_row_per holds after normalisation. Raises Gap; its counts are for the
+    controller's eyes.
     """
     for facts in catalogue.tables.values():
         _check_schema(source, facts)
@@ -62,8 +63,17 @@ def _read_once(source: Source, facts: TableFacts) -> None:
         f"n{place}": as_declared(held[name], column, source.dialect).count().cast("int64")
         for place, (name, column) in enumerate(facts.columns.items())
     }
-    for _ in source.read(query_of(held.aggregate(**counted), source.dialect)):
-        pass
+    for place, name in enumerate(facts.columns):
+        counted[f"s{place}"] = held[name].count().cast("int64")
+    batches = list(source.read(query_of(held.aggregate(**counted), source.dialect)))
+    found = pa.Table.from_batches(batches).to_pylist()[0]
+    for place, (name, column) in enumerate(facts.columns.items()):
+        if found[f"s{place}"] and not found[f"n{place}"]:
+            raise Gap(
+                f"No value of the column '{name}' can be read as {column.type}.",
+                "Correct its type in the catalogue.",
+                where=f"{facts.source_id}.{facts.table}",
+            )
 
 
 def _check_one_row(source: Source, facts: TableFacts, key: EntityKey) -> None:

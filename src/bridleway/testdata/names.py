@@ -1,4 +1,4 @@
-"""Names of made-up people: several origins, accents, double surnames."""
+"""Lists of the made-up town: names of several origins and accents, areas, streets, conditions."""
 
 from __future__ import annotations
 
@@ -39,3 +39,8 @@ STREETS = (
     "Alder", "Beacon", "Chapel", "Drovers", "Elm", "Ferry", "Garden", "Hawthorn", "Ivy", "Jubilee",
     "Kiln", "Long", "Market", "North", "Orchard", "Priory", "Quarry", "Rope", "Station", "Tanners",
 )  # fmt: skip
+STREET_KINDS = ("Street", "Road", "Lane", "Avenue", "Close", "Way", "Terrace", "Court")
+# An area code that is not in use (and unlike ZZ has the shape of a postcode).
+POSTCODE_AREA = "ZX"
+# ICD-10: asthma, type 2 diabetes, depression, coronary heart disease, knee arthritis, COPD.
+CONDITIONS = ("J45", "E11", "F32", "I25", "M17", "J44")

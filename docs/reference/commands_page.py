@@ -1,0 +1,257 @@
+"""Writes commands.md from the commands themselves: `python docs/reference/commands_page.py`.
+
+A test fails when commands.md is stale, and compares SHAPES with what `--json` really prints.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+PAGE = Path(__file__).with_name("commands.md")
+
+STATE: dict[str, Any] = {
+    "passport": "visits",
+    "state": "in-review",
+    "missing": ["The controller of 'charity' has not approved this text."],
+    "reasons": [],
+}
+ANSWER: dict[str, Any] = {
+    "outcome": "answered",
+    "question": "by-tenure",
+    "request": "d76af8fb3e934ea29e4a532d684d96a5",
+    "dummy": False,
+    "columns": ["tenure", "people"],
+    "groups": ["tenure"],
+    "rows": [
+        {"key": ["rent"], "values": {"people": 540}},
+        {"key": ["other"], "values": None},
+        {"key": [{"all": True}], "values": {"people": 1450}},
+    ],
+    "withheld": 1,
+    "rules": ["Cells with fewer than 10 distinct people are withheld."],
+    "advice": ["Ask for larger groups: wider areas, fewer or broader categories."],
+    "figures": {"people_matched": 4520, "missing.person.housing": "fewer than 10"},
+    "notes": [],
+    "cost": 1,
+}
+ERROR: dict[str, Any] = {
+    "error": "refused",
+    "code": "not-permitted",
+    "sentence": "Passport 'visits' does not permit this question.",
+    "where": "",
+    "remedy": "Ask one of those as it is written.",
+}
+
+# One example of what `--json` prints, per command. Keys are stable; new ones may be added.
+SHAPES: dict[str, dict[str, Any]] = {
+    "init": {"workspace": "trial", "nodes": [{"node": "council", "name": "Council"}]},
+    "status": {
+        "nodes": [
+            {
+                "node": "council",
+                "name": "Council",
+                "people": ["council/ann"],
+                "sources": ["council.housing"],
+            }
+        ],
+        "passports": [{"id": "visits", "version": 1, "state": "valid"}],
+    },
+    "ask": ANSWER,
+    "verify": {
+        "verified": True,
+        "outcome": "answered",
+        "passport": "visits",
+        "question": "by-tenure",
+        "asker": "office/cas",
+        "nodes": ["charity", "council"],
+        "checks": ["signed by its issuer, 'linker', whose key is in the trust file"],
+    },
+    "demo": {
+        "people": 60000,
+        "seconds": 5.1,
+        "answer": {"outcome": "answered", "...": "as `ask` prints it"},
+        "refused": {"error": "refused", "...": "as errors are printed"},
+        "receipt": "verified",
+        "checks": ["signed by its issuer, 'fairway-trust', whose key is in the trust file"],
+    },
+    "person add": {
+        "person": "council/ann",
+        "roles": {"controller": ["2026-11-23", "2027-11-22"]},
+        "key": "trial/nodes/council/people/ann.key.json",
+    },
+    "person list": {
+        "people": [
+            {
+                "person": "council/ann",
+                "name": "Ann",
+                "role": "controller",
+                "from": "2026-11-23",
+                "until": "2027-11-22",
+            }
+        ]
+    },
+    "source add": {"source": "council.housing", "tables": ["housing"]},
+    "source describe": {"source": "council.housing", "catalogue": "trial/nodes/.../catalogue.yaml"},
+    "source example": {"files": ["housing.csv", "support.csv"]},
+    "source release": {
+        "source": "council.housing",
+        "version": "8ea059a749aca399...",
+        "at": "2026-11-23T15:17:44Z",
+    },
+    "source dummy": {"source": "council.housing", "folder": "dummy", "tables": ["housing"]},
+    "source list": {
+        "sources": [
+            {
+                "source": "council.housing",
+                "catalogue": True,
+                "version": "8ea059a749aca399...",
+                "at": "2026-11-23T15:17:44Z",
+                "problem": "",
+            }
+        ]
+    },
+    "passport new": {
+        "file": "visits.yaml",
+        "gaps": 0,
+        "precedents": [{"id": "older", "version": 1, "state": "refused"}],
+    },
+    "passport check": {
+        "gaps": 1,
+        "findings": [
+            {
+                "severity": "gap",
+                "path": "data.sources.fields.category",
+                "where": "visits.yaml, line 66",
+                "sentence": "'data.sources.fields.category' is still to be written.",
+                "remedy": "Say it in your own words; 'none' with a reason is an answer.",
+            }
+        ],
+    },
+    "passport seal": {"sealed": "visits.dsse.json", "digest": "9d7845b81eb55e69..."},
+    "passport submit": {
+        "passport": "visits",
+        "version": 1,
+        "digest": "9d7845b81eb55e69...",
+        "state": "in-review",
+        "missing": ["The controller of 'charity' has not approved this text."],
+    },
+    "passport sign": STATE,
+    "passport withdraw": STATE,
+    "passport state": STATE,
+    "passport show": {
+        "state": "valid",
+        "missing": [],
+        "reasons": [],
+        "passport": {"id": "visits", "...": "the whole text"},
+    },
+    "passport export": {"format": "dpia-md", "text": "# Data protection impact assessment ..."},
+    "passport list": {
+        "passports": [
+            {"id": "visits", "version": 1, "state": "valid", "title": "How many people get visits"}
+        ]
+    },
+    "ledger check": {"ledgers": [{"node": "council", "entries": 12, "root": "5f0c..."}]},
+    "ledger checkpoint": {"node": "council", "checkpoint": "bridleway/council\n12\nXw...\n"},
+    "ledger sealed": {"node": "council", "notes": [{"...": "exact figures and hidden cells"}]},
+}
+
+NOTES = {
+    "ask": "`values` is null where the cell is withheld; a margin's key is `{\"all\": true}`; a group "
+    "of missing values has the key null. Sums, means and shares are decimal text.",
+    "passport sign": "Decisions: a controller or guardian may `approve`, `approve_with_conditions`, "
+    "`ask_changes`, `refuse`, `suspend`, `lift` or `revoke`; a data protection officer or lawyer "
+    "`advise`s; a leader `back`s.",
+    "passport check": "Exit code 5 if there is a gap. Findings that are `warning`s do not stop you.",
+    "passport export": "With `--to FILE` it prints `{\"file\": ..., \"format\": ...}` instead.",
+    "demo": "With `--keep DIR` town and workspace stay; the demo's password is "
+    "`the demo's password is public`.",
+}
+
+HEAD = """\
+# Commands, options and JSON
+
+Every command takes `--json` and then prints one line of JSON to standard output, with the keys shown
+here; new keys may be added, none is renamed or removed within an edition. Progress goes to standard error, and only on a terminal.
+`--workspace DIR` (or `BRIDLEWAY_WORKSPACE`) names the workspace; without it, the current folder or the nearest
+one above it. A password comes from `--password-file`, else `BRIDLEWAY_PASSWORD`, else you are asked.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | answered, or done |
+| 2 | usage: the call, the text or a file is wrong |
+| 3 | refused: understood, and not permitted |
+| 4 | answered, and every cell is withheld |
+| 5 | gap: passport or catalogue does not say enough to decide |
+| 1 | fault: something of ours, or of the machine, failed |
+
+## Errors
+
+One sentence, the place, the remedy, on standard error; never a value from the data. With `--json`, on
+standard output (mistyped options are told as plain text, before `--json` is read):
+
+```json
+ERROR
+```
+"""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Yield `source add` and the like with their Click commands, in the order of the help."""
+    from bridleway.cli.main import app
+
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            for inner, one in command.commands.items():
+                yield f"{name} {inner}", one
+        else:
+            yield name, command
+
+
+def page() -> str:
+    """Return the whole page."""
+    made = [HEAD.replace("ERROR", json.dumps(ERROR, ensure_ascii=False))]
+    made += [_section(name, command) for name, command in commands()]
+    return "\n".join(made)
+
+
+def _section(name: str, command: Any) -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option"]
+    usage = [f"bridleway {name}"]
+    usage += [_shown(p) if p.required else f"[{_shown(p)}]" for p in arguments]
+    lines = [f"## {name}", "", str(command.help), "", "```", " ".join([*usage, "[OPTIONS]"]), "```"]
+    lines += ["", "| | |", "|---|---|"]
+    for one in arguments:
+        lines.append(f"| `{_shown(one)}` | {_words(one)} |")
+    for one in options:
+        if one.name != "help":
+            lines.append(f"| {', '.join(f'`{o}`' for o in one.opts)} | {_words(one)} |")
+    lines += ["", "```json", json.dumps(SHAPES[name], ensure_ascii=False), "```", ""]
+    if name in NOTES:
+        lines += [NOTES[name], ""]
+    return "\n".join(lines)
+
+
+def _shown(argument: Any) -> str:
+    return str(argument.metavar or argument.name).upper()
+
+
+def _words(one: Any) -> str:
+    told = (one.help or "").replace("|", "\\|")
+    default = one.default
+    plain = isinstance(default, int | str) and not isinstance(default, bool) and default != ""
+    if plain and "efault" not in told:
+        told += f" Default: {default}."
+    return told + (" Required." if one.required and one.param_type_name == "option" else "")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

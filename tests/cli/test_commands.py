@@ -1,0 +1,202 @@
+"""Every command works, prints its documented JSON, and ends with its exit code."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bridleway.cli.main import app
+from tests.cli.conftest import LOCAL, PASSWORD, Cli
+
+ROOT = Path(__file__).resolve().parents[2]
+_FREE = {"values", "roles", "figures", "key"}  # their keys depend on the question
+
+
+@pytest.fixture(scope="module")
+def shapes() -> dict[str, Any]:
+    """The JSON that docs/reference/commands.md promises, by command."""
+    found: dict[str, Any] = runpy.run_path(str(ROOT / "docs/reference/commands_page.py"))["SHAPES"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What every command printed, the ones that follow an answer included."""
+    folder = tmp_path_factory.mktemp("said")
+    cli = answered
+    cli.json("status")
+    cli.json("person", "list")
+    cli.json("source", "list")
+    cli.json("source", "dummy", "council", "housing", "--to", str(folder / "d"), "--rows", "50")
+    cli.json("passport", "show", "visits")
+    cli.json("passport", "list")
+    cli.json("passport", "export", "visits", "--format", "dpia-md")
+    cli.json("ledger", "check")
+    cli.json("ledger", "checkpoint", "council")
+    cli.json("ledger", "sealed", "council")
+    cli.json("demo", "--people", "3000", here=False)
+    cli.json("passport", "withdraw", "visits", "--as", "office/cas", "--reasons", "Done.")
+    return cli.said
+
+
+def require_shape(promised: Any, told: Any, where: str) -> None:
+    """Assert that what was told has exactly the promised keys and kinds of values."""
+    if isinstance(promised, dict):
+        assert isinstance(told, dict), where
+        if "..." in promised:
+            assert set(promised) - {"..."} <= set(told), where
+        else:
+            assert set(promised) == set(told), where
+        for key in set(promised) - {"..."} - _FREE:
+            require_shape(promised[key], told[key], f"{where}.{key}")
+    elif isinstance(promised, list):
+        assert isinstance(told, list), where
+        if promised and told and isinstance(promised[0], dict):
+            require_shape(promised[0], told[0], f"{where}[0]")
+    else:
+        assert type(told) is type(promised), where
+
+
+def test_every_command_prints_the_documented_json(
+    said: dict[str, Any], shapes: dict[str, Any]
+) -> None:
+    """Scripts that read `--json` can rely on commands.md, for every command."""
+    assert set(said) == set(shapes)
+    for name, promised in shapes.items():
+        require_shape(promised, said[name], name)
+
+
+def test_an_answer_is_a_table_for_people(used: Cli, tmp_path: Path) -> None:
+    """Without --json, an answer shows cells, figures and rules, and exit code 0."""
+    told = used("ask", "by-tenure", "-p", "visits", "--as", "office/cas").stdout
+    assert "rent" in told and "people matched" in told and "Rules in force" in told
+
+
+def test_asking_again_costs_nothing(used: Cli) -> None:
+    """The second time the stored answer returns, the same, at no cost."""
+    words = ("ask", "by-tenure", "-p", "visits", "--as", "office/cas", "--json")
+    first, second = used(*words).json(), used(*words).json()
+    assert first["rows"] == second["rows"] and second["cost"] == 0
+
+
+def test_a_question_that_nobody_reviewed_is_refused_with_a_receipt(
+    used: Cli, tmp_path: Path
+) -> None:
+    """Exit code 3, the reason and the remedy; the refusal has a receipt that verifies."""
+    receipt = tmp_path / "refusal.json"
+    text = LOCAL.replace("tenure,", "tenure, COUNT(*) AS rows,")
+    told = used(
+        "ask", text, "-p", "visits", "--as", "office/cas", "--receipt", str(receipt), code=3
+    )
+    assert told.stderr.count("refused:") == 1 and "new version" in told.stderr
+    found = used("verify", str(receipt), "--json").json()
+    assert found["outcome"] == "refused"
+
+
+def test_an_answer_without_a_visible_cell_ends_with_4(used: Cli) -> None:
+    """Withheld entirely: exit code 4, and what the asker can do."""
+    told = used("ask", "nobody", "-p", "visits", "--as", "office/cas", code=4)
+    assert "withheld" in told.stdout and "What you can do" in told.stdout
+
+
+def test_a_gap_ends_with_5(cli: Cli, tmp_path: Path) -> None:
+    """A passport with something left to say: exit code 5, file, line, remedy; nothing submitted."""
+    file = tmp_path / "visits.yaml"
+    author = ("--as", "office/cas")
+    cli("passport", "new", str(file), *author, "--template", "standard", "--linker", "linker",
+        "--plain", "How many homes?", "-q", f"homes={LOCAL}")  # fmt: skip
+    told = cli("passport", "check", str(file), code=5).stdout
+    assert "visits.yaml, line " in told
+    cli("passport", "submit", str(file), *author, code=5)
+    assert cli("passport", "list", "--json").json() == {"passports": []}
+
+
+def test_text_output_of_every_reading_command(answered: Cli) -> None:
+    """Commands that only look print something for people and end with 0."""
+    for words in (
+        ("status",), ("person", "list"), ("source", "list"), ("passport", "list"),
+        ("passport", "state", "visits"), ("passport", "show", "visits"),
+        ("passport", "list", "--word", "visits"), ("ledger", "check"),
+        ("ledger", "checkpoint", "council"), ("ledger", "sealed", "council"),
+    ):  # fmt: skip
+        assert answered(*words).stdout.strip(), words
+
+
+def test_a_question_is_developed_on_dummy_data_alone(cli: Cli, tmp_path: Path) -> None:
+    """`ask --dummy` needs no passport, no person and no password, and leaves no receipt."""
+    told = cli("ask", LOCAL, "--dummy", "--json").json()
+    assert told["dummy"] and told["rows"]
+    file = tmp_path / "question.sql"
+    file.write_text(LOCAL)
+    assert cli("ask", f"@{file}", "--dummy", "--json").json()["rows"]
+
+
+def test_a_plot_is_drawn(used: Cli, tmp_path: Path) -> None:
+    """`--plot` writes a picture beside the answer."""
+    picture = tmp_path / "answer.svg"
+    used("ask", "by-tenure", "-p", "visits", "--as", "office/cas", "--plot", str(picture))
+    assert picture.read_text().lstrip().startswith("<?xml")
+
+
+def test_exports_are_written_whole(answered: Cli, tmp_path: Path) -> None:
+    """Each format goes to a file or the terminal."""
+    for name in ("dpia-md", "dsa-md", "atrs-json"):
+        file = tmp_path / name
+        answered("passport", "export", "visits", "--format", name, "--to", str(file))
+        assert file.stat().st_size > 200
+        assert answered("passport", "export", "visits", "--format", name).stdout.strip()
+    answered("passport", "export", "visits", "--format", "pdf", code=2)
+
+
+def test_a_kept_checkpoint_proves_that_a_log_only_grew(used: Cli, tmp_path: Path) -> None:
+    """`ledger check --against` accepts an older checkpoint of the same log."""
+    kept = tmp_path / "kept.txt"
+    kept.write_text(used("ledger", "checkpoint", "council", "--json").json()["checkpoint"])
+    used("ask", "homes", "-p", "visits", "--as", "office/cas")
+    used("ledger", "check", "council", "--against", str(kept))
+
+
+def test_a_controller_narrows_and_revokes(cli: Cli, answered: Cli, tmp_path: Path) -> None:
+    """Conditions narrow, a revocation bites at once."""
+    from tests.cli.conftest import draft
+
+    file = tmp_path / "visits.yaml"
+    draft(cli, file)
+    cli("passport", "submit", str(file), "--as", "office/cas")
+    sign = ("--reasons", "For a trial.")
+    cli("passport", "sign", "visits", "--as", "council/ann", *sign,
+        "--decision", "approve_with_conditions", "--condition", "smallest_group=50")  # fmt: skip
+    cli("passport", "sign", "visits", "--as", "charity/ben", *sign, "--decision", "approve")
+    ask = ("ask", "by-tenure", "-p", "visits", "--as", "office/cas")
+    assert "fewer than 50" in cli(*ask).stdout
+    cli("passport", "sign", "visits", "--as", "council/ann", *sign, "--decision", "revoke")
+    cli(*ask, code=3)
+
+
+def test_the_demo_keeps_its_folder_when_asked(tmp_path: Path) -> None:
+    """`demo --keep` leaves a workspace to look around in, and refuses an existing folder."""
+    cli = Cli(tmp_path / "kept" / "workspace")
+    told = cli("demo", "--people", "3000", "--keep", str(tmp_path / "kept"), here=False).stdout
+    assert "receipt verified" in told
+    assert "renters-in-need" in cli("status").stdout
+    cli("demo", "--people", "3000", "--keep", str(tmp_path / "kept"), code=2, here=False)
+
+
+def test_help_names_the_exit_codes() -> None:
+    """`--help` lists the commands and what the exit codes mean."""
+    told = CliRunner().invoke(app, ["--help"]).stdout
+    assert "4 withheld entirely" in told
+    for name in ("init", "ask", "verify", "demo", "source", "passport", "person", "ledger"):
+        assert name in told
+
+
+def test_a_password_can_stand_in_a_file(used: Cli, tmp_path: Path) -> None:
+    """`--password-file` is used instead of the environment."""
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    used.password = "not this one"
+    used("ask", "homes", "-p", "visits", "--as", "office/cas", "--password-file", str(file))
