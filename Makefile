@@ -1,10 +1,12 @@
 # Each target does all set-up on a machine that has only Python >= 3.11 and make.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
-  if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+# Set-up happens once; it happens again when the lock file or pyproject.toml changes.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+  if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
   then echo $$p; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: demo test bench check lock clean
 
@@ -24,16 +26,25 @@ check: $(READY)
 	$(BIN)/bandit -q -r src -c pyproject.toml
 	$(BIN)/python -m pytest -q tests/test_structure.py
 
+# An environment without pip is one that an earlier try left behind half-made.
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Bridleway needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@test -n "$(PYTHON)" || { \
+	  echo "Bridleway needs Python 3.11 or newer, and none was found. Install it, or run: make PYTHON=/path/to/python"; \
+	  exit 1; }
+	@$(PIP) --version >/dev/null 2>&1 || { \
+	  echo "Setting up $(VENV) with $(PYTHON): a minute or two, once."; \
+	  rm -rf $(VENV); \
+	  $(PYTHON) -m venv $(VENV) || { \
+	    rm -rf $(VENV); \
+	    echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv; then run make again."; \
+	    exit 1; }; }
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
 # Renews the lock file; needs pip-tools in the environment.
 lock:
-	$(BIN)/python -m pip install --quiet pip-tools
+	$(PIP) install pip-tools
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --all-extras --build-deps-for editable --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml

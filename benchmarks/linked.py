@@ -77,7 +77,7 @@ def _fields(*names: str) -> list[dict[str, str]]:
 
 
 def product(folder: Path, repeats: int, sensitive: bool) -> dict[str, Any]:
-    """Time whole questions: check, charge, sources, tokens, linker, disclosure, release, receipt."""
+    """Time whole questions, from the check to the receipt."""
     from benchmarks.place import PASSWORD, build, passport_body
 
     questions = {f"q{i}": _question(f"people{i}") for i in range(repeats + 1)}

@@ -27,7 +27,7 @@ from bridleway.model.policy import Rules
 from bridleway.model.question import Question, question_from_json
 
 APPROVES = ("approve", "approve_with_conditions")
-ENDS = ("refuse", "revoke", "withdraw")
+ENDS = ("refuse", "revoke")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,7 @@ class _Check:
         at = _moment(self.body["at"])
         keys = {keyid: person.public_key for keyid, person in self.people.items()}
         approved: set[str] = set()
+        covered: set[str] = set()
         for envelope in self.body["passport"]["statements"]:
             payload, signers = open_envelope(envelope.encode(), PAYLOAD_STATEMENT, keys)
             told: dict[str, Any] = strict_json(payload)
@@ -194,9 +195,14 @@ class _Check:
                 if person.id == passport["roles"]["author"]:
                     raise _fails("the author approved the passport.")
                 approved.add(person.node)
+                covered |= {s for s in told["scope"] if str(s).startswith(f"{person.node}.")}
         for node in nodes:
             if node not in approved:
                 raise _fails(f"no controller of '{node}' approved the passport.")
+        tables = passport["data"]["tables"]
+        for place in (str(p) for name in self.question.tables for p in tables[name]["at"]):
+            if ".".join(place.split(".")[:2]) not in covered:
+                raise _fails("a controller's approval does not cover a source that was used.")
         self.checks.append(f"approved by the controllers of {', '.join(nodes)}")
 
     def _ledger(self, nodes: tuple[str, ...], rules: Rules) -> None:

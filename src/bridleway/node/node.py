@@ -26,6 +26,7 @@ from bridleway.model.flow import Grant, Share
 from bridleway.model.passport import NodeKeys, Passport
 from bridleway.model.policy import Policy
 from bridleway.node import messages
+from bridleway.node.admit import admit_certificate, admit_passport, admit_statement
 from bridleway.node.asking import moment, read_asking, stamp
 from bridleway.node.holdings import Holdings, file_stamp
 from bridleway.node.meeting import Meeting, Meetings
@@ -75,12 +76,13 @@ class Node:
         self._charged: dict[str, Grant] = {}
         self._figures: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        self._registering = threading.Lock()
         self._policy: tuple[tuple[int, int], Policy] | None = None
         self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
             "catalogue": self._catalogue,
-            "certificate": self._certificate,
-            "passport": self._passport,
-            "statement": self._statement,
+            "certificate": self._in_turn(self._certificate),
+            "passport": self._in_turn(self._passport),
+            "statement": self._in_turn(self._statement),
             "share": self._share,
             "charge": self._charge,
             "draw": self._draw,
@@ -203,32 +205,45 @@ class Node:
     def _keep(self, kind: str, digest: str, envelope: bytes, passport: str) -> None:
         self.ledger.put_document(kind, digest, envelope, passport, stamp(self.now()))
 
+    def _in_turn(
+        self, handler: Callable[[Message], Mapping[str, Any]]
+    ) -> Callable[[Message], Mapping[str, Any]]:
+        """Let one document in at a time: each is judged by those before it."""
+
+        def run_alone(message: Message) -> Mapping[str, Any]:
+            with self._registering:
+                return handler(message)
+
+        return run_alone
+
     def _certificate(self, message: Message) -> Mapping[str, Any]:
         envelope = message.body["envelope"].encode()
         certificate = read_certificate(envelope, self.trust)
+        people = self.register.people.values()
+        admit_certificate(certificate, message.sender, people, self.now().date())
         self._keep("certificate", certificate.public_key, envelope, "")
         return {}
 
     def _passport(self, message: Message) -> Mapping[str, Any]:
         envelope = message.body["envelope"].encode()
-        passport = read_sealed(envelope, self.register.people)
-        earlier = [p for p, _ in self.register.passports() if p.id == passport.id]
-        for other in earlier:
-            if other.digest != passport.digest and other.version >= passport.version:
-                raise Refused(
-                    f"Passport '{passport.id}' version {other.version} is already submitted.",
-                    f"Raise 'version' to {max(p.version for p in earlier) + 1} and submit again.",
-                    code="version",
-                )
-        self.register.pinned(passport)
-        self._keep("passport", passport.digest, envelope, passport.id)
+        passport = read_sealed(envelope, self.register.people, on=self.now().date())
+        same_id = [p for p, _ in self.register.passports() if p.id == passport.id]
+        if all(p.digest != passport.digest for p in same_id):
+            admit_passport(passport, same_id)
+            self.register.pinned(passport)
+            self._keep("passport", passport.digest, envelope, passport.id)
         return {"digest": passport.digest}
 
     def _statement(self, message: Message) -> Mapping[str, Any]:
         envelope = message.body["envelope"].encode()
         statement = read_statement(envelope, self.register.people)
-        self.register.by_digest(statement.digest)
-        self._keep("statement", statement.digest, envelope, statement.passport)
+        passport, _ = self.register.by_digest(statement.digest)
+        # Laid again, in whatever wrapping, it is no new word.
+        if all(s != statement for s, _ in self.register.statements(passport)):
+            now = self.now()
+            state = self.register.standing(passport, now).state
+            admit_statement(statement, passport, state, message.sender, now)
+            self._keep("statement", statement.digest, envelope, statement.passport)
         return {}
 
     # -- (1) check
@@ -329,7 +344,10 @@ class Node:
     def _charge(self, message: Message) -> Mapping[str, Any]:
         grant, asking, passport = self._verified_grant(message)
         mine = self.share_of(asking, message.sender)
-        if mine != next(share for share in grant.shares if share.node == self.id):
+        current, _, standing = self.register.current(passport.id, self.now())
+        shown = next(share for share in grant.shares if share.node == self.id)
+        # The share is weighed under the version that stands now: the grant has to be over it.
+        if current.digest != passport.digest or mine != shown:
             raise Refused(
                 "What this node permits changed while the question was on its way.",
                 "Ask again.",
@@ -345,7 +363,7 @@ class Node:
             rules_digest=rules,
             passport=passport.digest,
             passport_id=passport.id,
-            most_runs=passport.most_runs,
+            most_runs=standing.most_runs,
             budget=self.policy().budget,
             version_key=digest_of(mine.versions),
             body={

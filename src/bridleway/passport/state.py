@@ -19,13 +19,12 @@ from bridleway.model.policy import Rules
 from bridleway.passport.needs import GUARDIAN, Needs, needs_of
 from bridleway.passport.persons import Persons, node_of
 from bridleway.passport.rules import rules_of
-from bridleway.passport.statements import APPROVES, MAY, fits, narrowed_by, own_sources
+from bridleway.passport.statements import APPROVES, MAY, OPENS, fits, narrowed_by, own_sources
 from bridleway.passport.times import day_of, end_of, stamp, start_of
 
-__all__ = ["Needs", "Standing", "became_valid", "controllers", "needs_of", "state_of"]
+__all__ = ["Needs", "Standing", "became_valid", "controllers", "has_part", "needs_of", "state_of"]
 
 URGENT = timedelta(hours=72)
-_OPENS = (*APPROVES, "advise", "back", "lift")
 _TITLES = {"dpo": "data protection officer", "adviser-legal": "lawyer"}
 
 
@@ -55,6 +54,20 @@ class Standing:
 def controllers(passport: Passport) -> tuple[str, ...]:
     """Return the nodes whose sources the passport touches, sorted."""
     return tuple(sorted({node for table in passport.tables.values() for node in table.nodes}))
+
+
+def has_part(statement: Statement, passport: Passport) -> bool:
+    """Tell whether the signer's organisation or name gives them this role at this passport.
+
+    The author is the one it names, a controller belongs to a touched organisation; whoever else
+    speaks belongs to one too, or is named for the role under `roles`.
+    """
+    if statement.role == "author":
+        return statement.by == passport.author
+    if node_of(statement.by) in controllers(passport):
+        return True
+    named = passport.body.get("roles") or {}
+    return statement.role != "controller" and named.get(statement.role) == statement.by
 
 
 def state_of(
@@ -141,7 +154,7 @@ class _Told:
         """Return those that count; what opens counts once, however often it is sent."""
         made: list[Statement] = []
         for statement in statements:
-            if self._counts(statement) and not (statement.decision in _OPENS and statement in made):
+            if self._counts(statement) and not (statement.decision in OPENS and statement in made):
                 made.append(statement)
         return made
 
@@ -155,7 +168,7 @@ class _Told:
                 self.suspended.pop(seat, None)
         else:
             key = (statement.by, statement.role)
-            if statement.decision in _OPENS and _older(statement, self.latest.get(key)):
+            if statement.decision in OPENS and _older(statement, self.latest.get(key)):
                 return  # kept back and sent late: the person has spoken since
             self.latest.pop(key, None)  # so that the order is that of the latest words
             self.latest[key] = statement
@@ -170,15 +183,7 @@ class _Told:
             statement.by, statement.key_id, statement.role, day_of(statement.at)
         ):
             return False
-        if statement.role == "author":
-            return statement.by == self.passport.author
-        if statement.role == "controller":
-            return node_of(statement.by) in self.nodes
-        return self._concerned(statement)
-
-    def _concerned(self, statement: Statement) -> bool:
-        """Tell whether somebody belongs to a touched organisation or is named for the role."""
-        return node_of(statement.by) in self.nodes or self.named.get(statement.role) == statement.by
+        return has_part(statement, self.passport)
 
     def _fits(self, statement: Statement) -> bool:
         known = self._fitting.get(id(statement))
@@ -273,7 +278,7 @@ class _Told:
         return tuple(
             f"What {s.by} ({s.role}) signed ended on {s.until[:10]}."
             for s in self.latest.values()
-            if s.decision in _OPENS and not self._live(s)
+            if s.decision in OPENS and not self._live(s)
         )
 
     # -- what is missing

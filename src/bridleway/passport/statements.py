@@ -37,6 +37,7 @@ MAY: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 DECISIONS = (*_DECIDES, "advise", "back")
 APPROVES = ("approve", "approve_with_conditions")
+OPENS = (*APPROVES, "advise", "back", "lift")
 CONDITIONS = ("rules", "until", "most_runs", "fields_removed")
 WIDENS = "A condition may narrow a passport, never widen it."
 

@@ -25,8 +25,7 @@ def write_examples(folder: Path, people: int = 5_000, seed: int = 11) -> tuple[P
         if path.exists():
             raise UsageError("The file is already there.", "Name another folder.", where=str(path))
     folder.mkdir(parents=True, exist_ok=True)
-    plain = pa.csv.WriteOptions(quoting_style="needed")
-    pa.csv.write_csv(truth.select(["nhs_number", "tenure"]), housing, plain)
+    pa.csv.write_csv(truth.select(["nhs_number", "tenure"]), housing)
     visited = truth.select(["nhs_number", "disabled"]).rename_columns(["nhs_number", "gets_visits"])
-    pa.csv.write_csv(visited.filter(known), support, plain)
+    pa.csv.write_csv(visited.filter(known), support)
     return housing, support
