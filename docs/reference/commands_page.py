@@ -175,10 +175,11 @@ NOTES = {
 HEAD = """\
 # Commands, options and JSON
 
-Every command takes `--json` and then prints one line of JSON to standard output, with the keys shown
-here; new keys may be added, none is renamed or removed within an edition. Progress goes to standard error, and only on a terminal.
-`--workspace DIR` (or `BRIDLEWAY_WORKSPACE`) names the workspace; without it, the current folder or the nearest
-one above it. A password comes from `--password-file`, else `BRIDLEWAY_PASSWORD`, else you are asked.
+Every command takes `--json` and then prints one line of JSON to standard output, with the keys
+shown here; new keys may be added, none is renamed or removed within an edition. Progress goes to
+standard error, and only on a terminal. `--workspace DIR` (or `BRIDLEWAY_WORKSPACE`) names the
+workspace; without it, the current folder or the nearest one above it. A password comes from
+`--password-file`, else `BRIDLEWAY_PASSWORD`, else you are asked.
 
 ## Exit codes
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bridleway.cli.main import app
-from tests.cli.conftest import LOCAL, PASSWORD, Cli
+from tests.cli.conftest import LOCAL, PASSWORD, Cli, draft
 
 ROOT = Path(__file__).resolve().parents[2]
 _FREE = {"values", "roles", "figures", "key"}  # their keys depend on the question
@@ -39,7 +39,9 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     cli.json("ledger", "checkpoint", "council")
     cli.json("ledger", "sealed", "council")
     cli.json("demo", "--people", "3000", here=False)
-    cli.json("passport", "withdraw", "visits", "--as", "office/cas", "--reasons", "Done.")
+    draft(cli, folder / "later.yaml")
+    cli("passport", "submit", str(folder / "later.yaml"), "--as", "office/cas")
+    cli.json("passport", "withdraw", "later", "--as", "office/cas", "--reasons", "Not now.")
     return cli.said
 
 
@@ -162,8 +164,6 @@ def test_a_kept_checkpoint_proves_that_a_log_only_grew(used: Cli, tmp_path: Path
 
 def test_a_controller_narrows_and_revokes(cli: Cli, answered: Cli, tmp_path: Path) -> None:
     """Conditions narrow, a revocation bites at once."""
-    from tests.cli.conftest import draft
-
     file = tmp_path / "visits.yaml"
     draft(cli, file)
     cli("passport", "submit", str(file), "--as", "office/cas")
@@ -200,3 +200,40 @@ def test_a_password_can_stand_in_a_file(used: Cli, tmp_path: Path) -> None:
     file.write_text(PASSWORD + "\n")
     used.password = "not this one"
     used("ask", "homes", "-p", "visits", "--as", "office/cas", "--password-file", str(file))
+
+
+def test_files_with_numbers_of_their_own(tmp_path: Path) -> None:
+    """The README's walk-through holds for own files: `person_id` as number or text, several words."""
+    rows = [(n, ("North side", "South side")[n % 2], n % 3 == 0) for n in range(1, 401)]
+    (tmp_path / "visits.csv").write_text(
+        "person_id,quarter\n" + "".join(f"{n},{area}\n" for n, area, _ in rows)
+    )
+    (tmp_path / "aid.csv").write_text(
+        "client_ref,gets_aid\n" + "".join(f'"{n}",{"yes" if a else "no"}\n' for n, _, a in rows)
+    )
+    cli = Cli(tmp_path / "place")
+    names = [w for n in ("City", "Trust", "Office", "Linker") for w in ("-o", n)]
+    cli("init", str(cli.place), *names, here=False)
+    cli("person", "add", "city", "Ann", "--role", "controller")
+    cli("person", "add", "trust", "Ben", "--role", "controller")
+    cli("person", "add", "office", "Cas", "--role", "author", "--role", "analyst")
+    cli("source", "add", "city", "visits", str(tmp_path / "visits.csv"))
+    cli("source", "describe", "city", "visits", "--domain", "quarter=North side,South side")
+    cli("source", "add", "trust", "aid", str(tmp_path / "aid.csv"))
+    cli("source", "describe", "trust", "aid")
+    cli("source", "release", "city", "visits")
+    cli("source", "release", "trust", "aid")
+    text = (
+        "SELECT quarter, COUNT(DISTINCT person) AS people "
+        "FROM visits JOIN aid USING (person) WHERE gets_aid GROUP BY quarter"
+    )
+    cli("passport", "new", str(tmp_path / "aid.yaml"), "--as", "office/cas", "--template",
+        "first-question", "--linker", "linker", "--plain", "How many?", "-q", f"n={text}")  # fmt: skip
+    cli("passport", "submit", str(tmp_path / "aid.yaml"), "--as", "office/cas")
+    for who in ("city/ann", "trust/ben"):
+        cli(
+            "passport", "sign", "aid", "--as", who, "--decision", "approve", "--reasons", "A trial."
+        )
+    told = cli("ask", "n", "-p", "aid", "--as", "office/cas", "--json").json()
+    assert [row["key"] for row in told["rows"]] == [["North side"], ["South side"]]
+    assert sum(row["values"]["people"] for row in told["rows"]) in (130, 135)

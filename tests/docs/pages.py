@@ -78,9 +78,10 @@ def _comparable(line: str) -> str:
 class Shell:
     """A reader's shell: folder and exported variables last from one block to the next."""
 
-    def __init__(self, folder: Path, state: Path) -> None:
+    def __init__(self, folder: Path, state: Path, commands: Path | None = None) -> None:
         self.folder = folder
         self.state = state
+        self.path = f"{commands}:" if commands else ""
         self.state.mkdir(exist_ok=True)
 
     def run(self, example: Example) -> None:
@@ -94,7 +95,7 @@ class Shell:
         program = "\n".join(
             (
                 "set -e",
-                f"[ -f {variables} ] && . {variables}",
+                f"kept=$PATH; [ -f {variables} ] && . {variables}; PATH=$kept",
                 f"trap 'export -p > {variables}; pwd > {where}' EXIT",
                 text,
             )
@@ -104,7 +105,7 @@ class Shell:
             ["bash", "-c", program],
             cwd=here,
             env={
-                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+                "PATH": f"{self.path}{Path(sys.executable).parent}:/usr/bin:/bin",
                 "HOME": str(self.folder),
                 "LANG": "C.UTF-8",
             },

@@ -7,12 +7,14 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.docs.pages import CONTINUES, ROOT, Shell, examples, pages, require_in_order, shown
+from tests.docs.warm import write_caller
 
 README = ROOT / "README.md"
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -29,6 +31,18 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for example in walk:
         shell.run(example)
     return folder
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a `bridleway` that starts quickly."""
+    folder = tmp_path_factory.mktemp("warm")
+    words = [sys.executable, "-m", "tests.docs.warm", str(folder / "door")]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None and server.stdout.readline() == "ready\n"
+        write_caller(folder, folder / "door")
+        yield folder
+        server.kill()
 
 
 def test_the_walk_through_works_as_written(walked: Path) -> None:
@@ -55,9 +69,9 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
     [p for p in pages() if p != README and examples(p)],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
-def test_examples_run_as_written(page: Path, walked: Path, tmp_path: Path) -> None:
+def test_examples_run_as_written(page: Path, walked: Path, warm: Path, tmp_path: Path) -> None:
     """Every marked example of a page ends and prints as the page says."""
-    shell = Shell(tmp_path, tmp_path / "shell")
+    shell = Shell(tmp_path, tmp_path / "shell", warm)
     if CONTINUES in page.read_text(encoding="utf-8"):
         shutil.copytree(walked / "first", tmp_path / "first")
         shutil.copy(walked / "shell" / "variables", shell.state / "variables")
@@ -105,3 +119,12 @@ def test_every_command_and_option_is_told(commands_page: dict[str, Any]) -> None
                 assert all(f"`{option}`" in section for option in one.opts), (name, one.name)
                 assert one.name != "as_json" or "```json" in section
         assert "as_json" in [one.name for one in command.params], name
+
+
+def test_every_passport_field_is_told() -> None:
+    """files.md names every field of the passport model with when it is needed."""
+    from bridleway import references
+
+    text = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    for field in references.rows("passport_model", "fields").values():
+        assert f"| `{field['id']}` | {field['need']} |" in text, field["id"]

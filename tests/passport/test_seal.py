@@ -71,14 +71,13 @@ def test_a_second_signature_is_refused() -> None:
     ("roles", "held"),
     [
         (("analyst",), ("2026-01-01", "2027-12-31")),
-        (("author",), ("2026-01-01", "2026-10-31")),
         (("author",), ("2027-11-01", "2027-12-31")),
     ],
 )
 def test_an_author_without_the_role_at_that_time_is_refused(
     roles: tuple[str, ...], held: tuple[str, str]
 ) -> None:
-    """The role has to be held on some day of the passport's validity."""
+    """The role has to begin by the passport's last day."""
     sam = person(SAM.id, *roles, held=held)
     with pytest.raises(Refused) as caught:
         read_sealed(seal(body(), sam.signer), known(sam))
@@ -92,6 +91,14 @@ def test_an_author_without_the_role_on_the_day_of_submission_is_refused() -> Non
     assert read_sealed(envelope, known(sam), on=date(2026, 11, 10)).author == SAM.id
     with pytest.raises(Refused):
         read_sealed(envelope, known(sam), on=date(2026, 11, 9))
+
+
+def test_an_author_whose_role_ended_since_leaves_the_passport_readable() -> None:
+    """A text that was taken in once is read again, whoever has left."""
+    gone = person(SAM.id, "author", held=("2026-01-01", "2026-10-31"))
+    envelope = seal(body(), gone.signer)
+    assert read_sealed(envelope, known(gone), on=date(2026, 10, 30)).author == SAM.id
+    assert read_sealed(envelope, known(gone)).author == SAM.id
 
 
 def test_another_kind_of_document_is_no_passport() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from bridleway.errors import Refused
-from bridleway.model.passport import Passport, PersonCertificate, Statement, State
+from bridleway.model.passport import Passport, PersonCertificate, State, Statement
 from bridleway.passport.persons import node_of
 from bridleway.passport.state import has_part
 from bridleway.passport.statements import OPENS, require_fits
