@@ -39,7 +39,7 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     cli.json("ledger", "checkpoint", "council")
     cli.json("ledger", "sealed", "council")
     cli.json("demo", "--people", "3000", here=False)
-    draft(cli, folder / "later.yaml")
+    draft(cli, folder / "later.yaml", "--fill", "precedents.reused=the same question")
     cli("passport", "submit", str(folder / "later.yaml"), "--as", "office/cas")
     cli.json("passport", "withdraw", "later", "--as", "office/cas", "--reasons", "Not now.")
     return cli.said
