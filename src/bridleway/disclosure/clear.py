@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from bridleway.disclosure import rounding
+from bridleway.disclosure.rules import held
 from bridleway.disclosure.rules.smallest_group import threshold
-from bridleway.disclosure.table import MeasureFacts, Sensitivity, Table
+from bridleway.disclosure.table import MeasureFacts, Outside, Sensitivity, Table
 from bridleway.disclosure.words import rules_in_order
 from bridleway.errors import Refused
 from bridleway.model.flow import Cleared, ClearedCell, Combined
 from bridleway.model.policy import Rules
 from bridleway.model.question import Order, Question
 
-__all__ = ["MeasureFacts", "Sensitivity", "clear", "protect_figures"]
+__all__ = ["Last", "MeasureFacts", "Outside", "Sensitivity", "clear", "protect_figures"]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What was last released of a question on an earlier data version.
+
+    cells: by cell key the released values, None where withheld; figures: the side figures.
+    """
+
+    cells: Mapping[tuple[Any, ...], Mapping[str, Any] | None]
+    figures: Mapping[str, Any]
 
 
 def clear(
@@ -24,8 +37,13 @@ def clear(
     rules: Rules,
     measures: Mapping[str, MeasureFacts],
     sensitivity: Sensitivity,
+    last: Last | None = None,
+    outside: Outside | None = None,
 ) -> Cleared:
     """Return what may leave. measures: by measure name; sensitivity: of predicates and groups.
+
+    last: what was released of the question on an earlier data version; outside: what other
+    answers tell.
 
     Raises Refused when there are more cells than the rules allow.
     """
@@ -36,13 +54,16 @@ def clear(
             code="cells",
         )
     functions = {m.name: m.function for m in question.measures}
-    table = Table(combined.cells, combined.asked, rules, functions, measures, sensitivity)
+    table = Table(
+        combined.cells, combined.asked, rules, functions, measures, sensitivity,
+        None if last is None else last.cells, outside,
+    )  # fmt: skip
     hidden: dict[int, str] = {}
     for rule in rules_in_order():
         for position in sorted(rule.hide(table, hidden)):
             hidden.setdefault(position, rule.NAME)
     shown = [
-        ClearedCell(cell.key, None if i in hidden else _released(table, i))
+        ClearedCell(cell.key, _shown(table, i, hidden.get(i)), _people(table, i, hidden.get(i)))
         for i, cell in enumerate(combined.cells)
         if combined.asked[i]
     ]
@@ -52,9 +73,39 @@ def clear(
     return Cleared(
         cells=tuple(_ordered(shown, question)),
         rules=rules,
-        figures=protect_figures(combined.figures, rules),
+        figures=_held_figures(protect_figures(combined.figures, rules), last, rules),
         reasons=reasons,
+        held=tuple(i for i, name in sorted(hidden.items()) if name == held.NAME),
     )
+
+
+def _shown(table: Table, position: int, hidden_by: str | None) -> Mapping[str, Any] | None:
+    if hidden_by == held.NAME and table.last is not None:
+        return table.last.get(table.cells[position].key)
+    return None if hidden_by else _released(table, position)
+
+
+def _people(table: Table, position: int, hidden_by: str | None) -> int | None:
+    """Return the people of a shown cell as they may be known: what later answers are held to."""
+    if hidden_by:
+        return None
+    numbers = table.cells[position].numbers
+    return rounding.people(numbers["people"], numbers.get("key"), table.rules)
+
+
+def _held_figures(figures: dict[str, Any], last: Last | None, rules: Rules) -> dict[str, Any]:
+    """Keep side figures that moved by less than k since they were last released."""
+    if last is None or not rules.hold:
+        return figures
+    k = threshold(rules)
+    return {
+        name: before
+        if isinstance(before := last.figures.get(name), int)
+        and isinstance(now, int)
+        and abs(now - before) < k
+        else now
+        for name, now in figures.items()
+    }
 
 
 def _released(table: Table, position: int) -> dict[str, Any]:

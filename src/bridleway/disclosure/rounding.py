@@ -3,7 +3,8 @@
 Counts go to the nearest multiple of `rounding_counts`, half up. Sums go to
 `sum_significant_digits` significant digits, half away from zero. Means and shares are made from
 protected parts, then rounded likewise. Variances are made from exact parts (protected ones would
-cancel to nonsense) and rounded to the same significant digits.
+cancel to nonsense) and rounded to the same significant digits. Where the rules ask for cell keys,
+every part is perturbed before it is rounded.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
 
+from bridleway.disclosure import noise
+from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.table import MeasureFacts
 from bridleway.model.policy import Rules
 
@@ -21,6 +24,21 @@ def count(number: int, rules: Rules) -> int:
     """Return a count rounded to the nearest multiple, half up."""
     base = rules.rounding_counts
     return (number + base // 2) // base * base
+
+
+def people(number: int, key: int | None, rules: Rules) -> int:
+    """Return a count of people as it is released: perturbed where a rule says so, and rounded."""
+    if not rules.cell_key:
+        return count(number, rules)
+    return count(max(number + noise.of_count(number, key or 0), threshold(rules)), rules)
+
+
+def possible_people(released: int, rules: Rules) -> tuple[int, int]:
+    """Return the fewest and the most people that `people` releases as this number."""
+    base = rules.rounding_counts
+    moved = noise.MOST if rules.cell_key else 0
+    low = max(released - base // 2 - moved, threshold(rules))
+    return low, released + (base - 1) // 2 + moved
 
 
 def significant(number: Decimal, rules: Rules) -> Decimal:
@@ -41,23 +59,27 @@ def released(
     name: str, function: str, numbers: Mapping[str, int], facts: MeasureFacts, rules: Rules
 ) -> int | str | None:
     """Return a measure of a released cell: int for counts, decimal text else, None if undefined."""
+    key = numbers.get("key")
     if function == "count_rows":
-        return count(numbers["rows"], rules)
+        return people(numbers["rows"], key, rules)
     if function == "count_people":
-        return count(numbers["people"], rules)
+        return people(numbers["people"], key, rules)
     if function == "proportion":
         share = _EXACT.divide(
-            Decimal(count(numbers[f"{name}.people"], rules)),
-            Decimal(count(numbers["people"], rules)),
+            Decimal(people(numbers[f"{name}.people"], numbers.get(f"{name}.key"), rules)),
+            Decimal(people(numbers["people"], key, rules)),
         )
         return text(significant(min(share, Decimal(1)), rules))
     unit = Decimal(1).scaleb(-facts.scale)
-    total = significant(_EXACT.multiply(Decimal(numbers[f"{name}.sum"]), unit), rules)
+    exact = Decimal(numbers[f"{name}.sum"])
+    if rules.cell_key:  # up to the largest contribution of one person, either way
+        exact += noise.share(key or 0) * numbers[f"{name}.top"]
+    total = significant(_EXACT.multiply(exact, unit), rules)
     if function == "sum":
         return text(total)
     rows = numbers[f"{name}.n"]
     if function == "avg":
-        protected = count(rows, rules)
+        protected = people(rows, key, rules)
         if protected == 0:
             return None
         return text(significant(_EXACT.divide(total, Decimal(protected)), rules))
@@ -73,5 +95,8 @@ def _spread(
     square = Decimal(rows * numbers[f"{name}.sumsq"] - numbers[f"{name}.sum"] ** 2)
     variance = _EXACT.divide(square, Decimal(rows * freedom))
     variance = _EXACT.multiply(variance, _EXACT.multiply(unit, unit))
+    if rules.cell_key:  # within one standard error of a variance, sqrt(2 / (n - 1))
+        error = _EXACT.sqrt(_EXACT.divide(Decimal(2), Decimal(max(rows - 1, 2))))
+        variance = _EXACT.multiply(variance, 1 + noise.share(numbers.get("key") or 0) * error)
     value = _EXACT.sqrt(variance) if function.startswith("stddev") else variance
     return text(significant(value, rules))

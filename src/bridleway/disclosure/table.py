@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bridleway.model.flow import ALL, Cell
 from bridleway.model.policy import Rules
@@ -33,10 +37,28 @@ class Sensitivity:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """What earlier answers over the same joined people on the same data versions tell.
+
+    Blocks are the coarsest sets of people that tell all cells apart, by the questions' texts.
+    cells: shape (cells, blocks), in the table's order; earlier: shape (figures, blocks); low,
+    high: what is known of each earlier figure's people, -1 where it was withheld. untold: the
+    questions are too complex to be compared.
+    """
+
+    cells: NDArray[np.bool_]
+    earlier: NDArray[np.bool_]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    untold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Every cell of every margin, exact. asked: shown by the question (others count as known).
 
-    functions: measure name -> function.
+    functions: measure name -> function. last: by cell key, what was last released of this
+    question on an earlier data version (None where withheld); outside: what other answers tell.
     """
 
     cells: tuple[Cell, ...]
@@ -45,6 +67,8 @@ class Table:
     functions: Mapping[str, str]
     measures: Mapping[str, MeasureFacts]
     sensitivity: Sensitivity
+    last: Mapping[tuple[Any, ...], Mapping[str, Any] | None] | None = None
+    outside: Outside | None = None
 
     @property
     def sensitive(self) -> bool:

@@ -19,6 +19,11 @@ def rules_in_words(rules: Rules) -> list[str]:
     """Say every rule in force."""
     said = [f"A person counts in COUNT(*) with at most {rules.rows_per_person} rows per cell."]
     said += [words for rule in rules_in_order() if (words := rule.words(rules))]
+    if rules.cell_key:
+        said.append(
+            "Before rounding, counts move by up to 3 and sums by up to the largest contribution; "
+            "the same people always move alike."
+        )
     said.append(
         f"Counts are rounded to the nearest {rules.rounding_counts}; sums, means and shares to "
         f"{rules.sum_significant_digits} significant digits."

@@ -345,6 +345,14 @@ class Ledger:
             ).fetchall()
         return [(r, bytes(a), q, int(leaf)) for r, a, q, leaf in rows]
 
+    def answers(self, after: int = -1) -> list[tuple[int, bytes]]:
+        """Return (leaf, answer) of every release after a leaf, in order."""
+        with self._reading() as engine:
+            rows = engine.execute(
+                "SELECT leaf, answer FROM released WHERE leaf > ? ORDER BY leaf", (after,)
+            ).fetchall()
+        return [(int(leaf), bytes(answer)) for leaf, answer in rows]
+
     def answer_of(self, request: str) -> bytes | None:
         """Return the stored answer of a request."""
         with self._reading() as engine:

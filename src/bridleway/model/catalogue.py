@@ -94,6 +94,8 @@ class TableFacts:
     """One table of a source, as its controller declared it.
 
     one_row_per: entities of which each has at most one row (checked at `source release`).
+    people: about how many people the table is about, a public figure. population: whether its
+    people are the declared population, whose record keys perturb counts.
     """
 
     node: str
@@ -103,6 +105,8 @@ class TableFacts:
     entities: Mapping[str, EntityKey] = field(default_factory=dict)
     one_row_per: tuple[str, ...] = ()
     meaning: str = ""
+    people: int | None = None
+    population: bool = False
 
     @property
     def source_id(self) -> str:
@@ -122,6 +126,8 @@ class TableFacts:
             ],
             "one_row_per": list(self.one_row_per),
             "meaning": self.meaning,
+            "people": self.people,
+            "population": self.population,
         }
 
     @classmethod
@@ -137,6 +143,8 @@ class TableFacts:
             entities={e.entity: e for e in entities},
             one_row_per=tuple(data["one_row_per"]),
             meaning=data["meaning"],
+            people=data["people"],
+            population=data["population"],
         )
 
 

@@ -179,7 +179,9 @@ class Task:
     """What one source does for one table of a question. Built only by `questions.plan`.
 
     filters: predicates over plain and quasi-identifier columns, applied at the source.
-    keys: identifiers of the entities that the question joins or counts.
+    keys: identifiers of the entities that the question joins or counts. marked: the frame also
+    tells which rows are of the same person in another data version; record_keys: and brings
+    each person's record key.
     """
 
     node: str
@@ -192,6 +194,8 @@ class Task:
     bits: tuple[BitColumn, ...] = ()
     values: tuple[ValueColumn, ...] = ()
     one_row_per: tuple[str, ...] = ()
+    marked: bool = False
+    record_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,9 @@ class Cell:
     'base' (distinct people who meet only plain predicates), 'rows' (bounded per person); per
     measure m: 'm.sum', 'm.n', 'm.sumsq', 'm.people' (distinct contributors), 'm.top' (the
     largest |contribution| of one person), 'm.top_n' (of the n largest together), 'm.abs'
-    (sum of |contributions|). Sums are integers of 10**-scale units.
+    (sum of |contributions|). Sums are integers of 10**-scale units. Where asked for: 'key' and
+    'm.key' (the sum of the people's record keys, modulo 256), 'changed' (people of the cell who
+    came, went or differ since the last released data version).
     """
 
     key: tuple[Any, ...]
@@ -238,10 +244,15 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class ClearedCell:
-    """A cell that may leave: numbers rounded, or None where withheld (all alike)."""
+    """A cell that may leave: numbers rounded, or None where withheld (all alike).
+
+    people: the cell's people, protected like a released count, whether asked for or not; kept at
+    the touched nodes, so that later answers can be held to it. None where not shown as it is.
+    """
 
     key: tuple[Any, ...]
     values: Mapping[str, Any] | None
+    people: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +260,14 @@ class Cleared:
     """What disclosure control lets through, and the controllers' sealed account of the rest.
 
     reasons: (cell key, rule name) pairs for the sealed log only; they never leave with the
-    answer.
+    answer. held: positions among the combined cells of those that keep their last figures.
     """
 
     cells: tuple[ClearedCell, ...]
     rules: Rules
     figures: Mapping[str, Any]
     reasons: tuple[tuple[tuple[Any, ...], str], ...] = ()
+    held: tuple[int, ...] = ()
 
     @property
     def withheld(self) -> int:

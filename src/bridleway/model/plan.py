@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import product
@@ -72,7 +73,9 @@ class Recipe:
     """How frames become cells.
 
     joins: (table, entity, table to the left that holds the entity). people: the tables whose
-    person keys count as evidence. base: the formula of the plain conjuncts; full: of all.
+    person keys count as evidence; marked: the one of them that tells changes of people apart, and
+    brings their record keys where `cell_key` says so. base: the formula of the plain conjuncts;
+    full: of all.
     """
 
     tables: tuple[str, ...]
@@ -86,6 +89,8 @@ class Recipe:
     rows_per_person: int
     dominance_n: int
     predicate_sensitive: bool
+    marked: str = ""
+    cell_key: bool = False
 
     @cached_property
     def grouping_sets(self) -> tuple[tuple[int, ...], ...]:
@@ -110,6 +115,16 @@ class Recipe:
         """Return the cell keys of a grouping set, in domain order."""
         axes = [g.domain if i in kept else (ALL,) for i, g in enumerate(self.groups)]
         return [tuple(key) for key in product(*axes)]
+
+    def cells_at(self, positions: Iterable[int]) -> dict[tuple[int, ...], list[int]]:
+        """Return positions among all cells as grouping set -> positions in it."""
+        made: dict[tuple[int, ...], list[int]] = {}
+        wanted, start = sorted(positions), 0
+        for kept in self.grouping_sets:
+            stop = start + self.size(kept)
+            made[kept] = [p - start for p in wanted if start <= p < stop]
+            start = stop
+        return made
 
     def size(self, kept: tuple[int, ...]) -> int:
         """Return how many cells a grouping set has."""

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from bridleway.disclosure.clear import MeasureFacts, Sensitivity, clear
+from bridleway.disclosure.clear import Last, MeasureFacts, Outside, Sensitivity, clear
 from bridleway.disclosure.words import rules_in_words, what_you_can_do
 from bridleway.errors import Fault, Refused
 from bridleway.ledger.receipts import commitment
-from bridleway.model.flow import ALL, Cleared, Combined, Grant
+from bridleway.model.flow import ALL, Cell, Cleared, Combined, Grant
 from bridleway.model.plan import Plan, Recipe
 from bridleway.node.meter import Meter
+from bridleway.node.overlap import Earlier, last_of, outside_of, record_of
 from bridleway.questions.plan import plan
-from bridleway.techniques.cells import cells_of, people_matched
+from bridleway.techniques.cells import count, people_matched
+from bridleway.techniques.changes import Followed
 from bridleway.techniques.federated import combine
 from bridleway.techniques.frames import Frame, from_ipc
 
@@ -37,6 +39,10 @@ class Meeting:
     cleared: Cleared | None = None
     salt: str = ""
     answer: dict[str, Any] | None = None
+    record: dict[str, Any] | None = None
+    earlier: tuple[Earlier, ...] = ()
+    followed: Followed | None = None
+    members_key: bytes = b""
 
     def receive(self, node: str, body: Mapping[str, Any], attachment: bytes | memoryview) -> None:
         """Take one node's partial result. Raises Refused from a node that does not take part."""
@@ -59,8 +65,11 @@ class Meeting:
         self.frames[(node, table)] = frame
         self.figures |= dict(figures)
 
-    def combine(self) -> None:
-        """Join or add what came. Raises Fault that names a node whose part is missing."""
+    def combine(self, before: bytes | None = None) -> None:
+        """Join or add what came. Raises Fault that names a node whose part is missing.
+
+        before: the members of what was last released of this question, where it was.
+        """
         recipe = self.plan.recipe
         if self.grant.technique == "federated":
             self._require(set(self.vectors), set(self.grant.nodes))
@@ -75,19 +84,28 @@ class Meeting:
             self._require({n for n, _ in self.frames}, {n for n, _ in wanted})
             if set(self.frames) != wanted:
                 raise Fault("A partial result is missing.", "Ask again.")
-            cells = cells_of(
+            counted = count(
                 recipe,
                 {
                     table: [self.frames[(n, t)] for n, t in sorted(wanted) if t == table]
                     for table in recipe.tables
                 },
+                None if before is None else Followed.from_bytes(before),
             )
+            cells, self.followed = counted.cells, counted.followed
+            if before is None and self.last is not None:
+                cells = tuple(all_changed(cell) for cell in cells)
         asked = tuple(
             recipe.asked(kept) for kept in recipe.grouping_sets for _ in range(recipe.size(kept))
         )
         self.combined = Combined(cells, asked, {"people_matched": people_matched(recipe, cells)})
         self.frames.clear()
         self.vectors.clear()
+
+    @property
+    def last(self) -> tuple[Last, Earlier] | None:
+        """What was last released of the question on other data versions."""
+        return last_of(self.grant, self.earlier)
 
     def _require(self, here: set[str], wanted: set[str]) -> None:
         for node in sorted(wanted - here):
@@ -101,9 +119,18 @@ class Meeting:
         """Apply disclosure control and make the answer that may leave."""
         if self.combined is None:
             raise Fault("Nothing has been combined.", "Ask again.")
-        self.cleared = cleared_of(self.combined, self.grant, self.plan.recipe)
+        recipe = self.plan.recipe
+        last = self.last
+        self.cleared = cleared_of(
+            self.combined,
+            self.grant,
+            recipe,
+            None if last is None else last[0],
+            outside_of(self.grant, recipe, self.earlier),
+        )
+        self.record = record_of(self.grant, self.cleared)
         self.figures |= self.cleared.figures
-        self.answer = answer_body(self.cleared, self.grant, self.plan.recipe)
+        self.answer = answer_body(self.cleared, self.grant, recipe)
         self.combined = None
 
     def committed(self) -> str:
@@ -114,7 +141,18 @@ class Meeting:
         return commitment(self.salt, self.answer, self.grant.rules.to_json())
 
 
-def cleared_of(combined: Combined, grant: Grant, recipe: Recipe) -> Cleared:
+def all_changed(cell: Cell) -> Cell:
+    """Return a cell of which nobody knows any more who was in it: it counts as just changed."""
+    return Cell(cell.key, {**cell.numbers, "changed": 1})
+
+
+def cleared_of(
+    combined: Combined,
+    grant: Grant,
+    recipe: Recipe,
+    last: Last | None = None,
+    outside: Outside | None = None,
+) -> Cleared:
     """Apply the grant's rules to a combined result."""
     measures = {
         part.measure.name: MeasureFacts(
@@ -129,7 +167,7 @@ def cleared_of(combined: Combined, grant: Grant, recipe: Recipe) -> Cleared:
     sensitivity = Sensitivity(
         predicate=recipe.predicate_sensitive, groups=tuple(g.sensitive for g in recipe.groups)
     )
-    return clear(combined, grant.question, grant.rules, measures, sensitivity)
+    return clear(combined, grant.question, grant.rules, measures, sensitivity, last, outside)
 
 
 def answer_body(cleared: Cleared, grant: Grant, recipe: Recipe) -> dict[str, Any]:

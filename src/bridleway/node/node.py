@@ -5,35 +5,40 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from bridleway.ask import Asking
-from bridleway.disclosure.clear import protect_figures
+from bridleway.disclosure.clear import Last, protect_figures
 from bridleway.errors import BridlewayError, Fault, Refused
 from bridleway.keys.dsse import Signer
 from bridleway.keys.files import load_sealing_key, load_signing_key
 from bridleway.keys.people import read_certificate
-from bridleway.keys.sealed import open_sealed, pair_secret, seal_to
+from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
 from bridleway.ledger.store import Ledger
 from bridleway.model.canonical import canonical_json, digest_of, strict_json
 from bridleway.model.catalogue import TableFacts
-from bridleway.model.flow import Grant, Share
+from bridleway.model.flow import Grant, Share, Task
 from bridleway.model.passport import NodeKeys, Passport
+from bridleway.model.plan import Plan
 from bridleway.model.policy import Policy
 from bridleway.node import messages
 from bridleway.node.admit import admit_certificate, admit_passport, admit_statement
 from bridleway.node.asking import moment, read_asking, stamp
 from bridleway.node.holdings import Holdings, file_stamp
-from bridleway.node.meeting import Meeting, Meetings
+from bridleway.node.meeting import Meeting, Meetings, all_changed
+from bridleway.node.members import KeptMembers
 from bridleway.node.messages import Message
+from bridleway.node.overlap import Earlier, last_of, read_earlier
 from bridleway.node.policy_file import read_policy
-from bridleway.node.protect import frame_of, protected_names
+from bridleway.node.protect import PERSON, Marks, frame_of, protected_names
 from bridleway.node.register import Register
+from bridleway.node.together import cell_keys_required, require_together
 from bridleway.node.transport import ERROR, Transport
 from bridleway.passport.permit import permit, rules_of
 from bridleway.passport.seal import read_sealed
@@ -41,7 +46,8 @@ from bridleway.passport.statements import read as read_statement
 from bridleway.questions.check import check
 from bridleway.questions.plan import plan
 from bridleway.sources.run import run
-from bridleway.techniques.cells import cells_of
+from bridleway.techniques.cells import count
+from bridleway.techniques.changes import Followed
 from bridleway.techniques.federated import vector
 from bridleway.techniques.frames import to_ipc
 from bridleway.techniques.masks import mask
@@ -75,6 +81,9 @@ class Node:
         self._pairs: dict[str, bytes] = {}
         self._charged: dict[str, Grant] = {}
         self._figures: dict[str, dict[str, Any]] = {}
+        self._followed: dict[str, Followed] = {}
+        self._answers: list[tuple[dict[str, Any], Earlier | None]] = []
+        self._answers_read = -1
         self._lock = threading.Lock()
         self._registering = threading.Lock()
         self._policy: tuple[tuple[int, int], Policy] | None = None
@@ -90,6 +99,7 @@ class Node:
             "meet": self._meet,
             "protect": self._protect,
             "partial": self._partial,
+            "related": self._related,
             "combine": self._combine,
             "clear": self._clear,
             "release": self._release,
@@ -114,8 +124,31 @@ class Node:
         return Register(self.ledger, self.trust)
 
     @cached_property
+    def members(self) -> KeptMembers:
+        """Who was in which cell of what was last released, where this node counted."""
+        return KeptMembers(self.folder / "members")
+
+    @cached_property
     def _sealing_key(self) -> Any:
         return load_sealing_key(self.folder / "keys" / "sealing.pem")
+
+    def _own_secret(self, *use: str) -> bytes:
+        """Return a secret of this node alone, the same every time, another for each use."""
+        info = "\x00".join(("bridleway own secret 1", *use)).encode()
+        return hkdf(self._sealing_key.private_bytes_raw(), info)
+
+    def _marks(self, task: Task, grant: Grant) -> Marks | None:
+        """Return the keys under which people are known beyond this run of the question.
+
+        Changes: to this question on other data versions. Record keys: to every question.
+        """
+        if not task.marked:
+            return None
+        identifier = next(key.identifier for key in task.keys if key.entity == PERSON)
+        return Marks(
+            self._own_secret("change", grant.question.digest, identifier),
+            self._own_secret("record keys", identifier),
+        )
 
     def policy(self) -> Policy:
         """Read the node's policy, anew when the file changed, so that a change bites at once."""
@@ -231,6 +264,8 @@ class Node:
         if all(p.digest != passport.digest for p in same_id):
             admit_passport(passport, same_id)
             self.register.pinned(passport)
+            k = max(rules_of(passport).smallest_group, self.policy().rules.smallest_group)
+            require_together(self.register, self.holdings, self.id, passport, k, self.now())
             self._keep("passport", passport.digest, envelope, passport.id)
         return {"digest": passport.digest}
 
@@ -275,7 +310,7 @@ class Node:
             declared = self.holdings.version(source)
             if declared is not None:
                 versions[f"{self.id}.{source}"] = declared.version
-        return permit(
+        share = permit(
             node=self.id,
             passport=passport,
             standing=standing,
@@ -289,6 +324,11 @@ class Node:
             versions=versions,
             now=now,
         )
+        if not passport.results_in_the_clear and cell_keys_required(
+            self.register, passport, asking.question, now
+        ):
+            share = replace(share, rules=replace(share.rules, cell_key=True))
+        return share
 
     def _bound(self, passport: Passport, asking: Asking) -> dict[str, tuple[str, str]]:
         """Return this node's (source, table) for each of the question's tables that it holds."""
@@ -445,7 +485,8 @@ class Node:
 
             facts = next(s for s in grant.shares if s.node == self.id).tables[task.name]
             with self.holdings.opened(task.source) as source:
-                frame, figures = frame_of(run(source, facts, task), task, key_of)
+                marks = self._marks(task, grant)
+                frame, figures = frame_of(run(source, facts, task), task, key_of, marks)
             exact = protected_names(figures.to_json(), task.name)
             with self._lock:
                 self._figures.setdefault(grant.request, {})[task.name] = figures.to_json()
@@ -455,6 +496,10 @@ class Node:
                     "table": task.name,
                     "figures": self._named(shown, made.recipe.tables, grant),
                 }
+                if grant.nodes[0] == self.id:
+                    linker = self.trust[str(grant.linker)].sealing_key
+                    key = self._own_secret("members", grant.question.digest)
+                    body["members"] = seal_to(linker, key, grant.request.encode()).hex()
                 self.send(
                     "partial", str(grant.linker), grant.request, body, memoryview(to_ipc(frame))
                 )
@@ -474,7 +519,19 @@ class Node:
         return {f"{name}@{self.id}" if several else name: value for name, value in shown.items()}
 
     def _send_masked(self, grant: Grant, made: Any, frames: Mapping[str, Any]) -> None:
-        cells = cells_of(made.recipe, {table: [frame] for table, (frame, _) in frames.items()})
+        last = last_of(grant, self._earlier(grant))
+        before = self._members_before(grant, last)
+        counted = count(
+            made.recipe,
+            {table: [frame] for table, (frame, _) in frames.items()},
+            None if before is None else Followed.from_bytes(before),
+        )
+        cells = counted.cells
+        if before is None and last is not None:
+            cells = tuple(map(all_changed, cells))
+        if counted.followed is not None:
+            with self._lock:
+                self._followed[grant.request] = counted.followed
         context = "\x00".join(
             (grant.passport_digest, grant.question.digest, digest_of(grant.versions), grant.request)
         ).encode()
@@ -512,12 +569,63 @@ class Node:
     # -- (5) combine, (6) clear, at the meeting place
 
     def _partial(self, message: Message) -> Mapping[str, Any]:
-        self.meetings.at(message.request).receive(message.sender, message.body, message.attachment)
+        meeting = self.meetings.at(message.request)
+        meeting.receive(message.sender, message.body, message.attachment)
+        if message.sender == meeting.grant.nodes[0] and "members" in message.body:
+            sealed = bytes.fromhex(message.body["members"])
+            meeting.members_key = open_sealed(self._sealing_key, sealed, message.request.encode())
         return {}
 
     def _combine(self, message: Message) -> Mapping[str, Any]:
-        self._meeting(message).combine()
+        meeting = self._meeting(message)
+        grant = meeting.grant
+        told = self.send_all("related", dict.fromkeys(grant.nodes, {}), grant.request)
+        answers = {canonical_json(a): a for t in told.values() for a in t.body["answers"]}
+        meeting.earlier = tuple(e for a in answers.values() if (e := read_earlier(a)) is not None)
+        if grant.technique == "local":
+            meeting.members_key = self._own_secret("members", grant.question.digest)
+        before = None
+        if meeting.last is not None and meeting.members_key:
+            versions = dict(meeting.last[1].versions)
+            before = self.members.read(grant.question.digest, versions, meeting.members_key)
+        meeting.combine(before)
         return {}
+
+    def _earlier(self, grant: Grant) -> list[Earlier]:
+        return [e for _, e in self._read_answers() if e is not None]
+
+    def _members_before(self, grant: Grant, last: tuple[Last, Earlier] | None) -> bytes | None:
+        if last is None:
+            return None
+        key = self._own_secret("members", grant.question.digest)
+        return self.members.read(grant.question.digest, dict(last[1].versions), key)
+
+    def _read_answers(self) -> list[tuple[dict[str, Any], Earlier | None]]:
+        """Return every stored answer of this node, read once each, in the order of release."""
+        with self._lock:
+            for leaf, answer in self.ledger.answers(self._answers_read):
+                told = strict_json(answer)
+                self._answers.append((told, read_earlier(told)))
+                self._answers_read = leaf
+            return list(self._answers)
+
+    def _related(self, message: Message) -> Mapping[str, Any]:
+        """Give the meeting place what this node released before of the question's own sources."""
+        grant = self._granted(message.request)
+        if message.sender != closer(grant):
+            raise Refused("Only the meeting place compares.", "Ask again.", code="linker")
+        versions = grant.versions
+        return {
+            "answers": [
+                told
+                for told, one in self._read_answers()
+                if one is not None
+                and (
+                    one.digest == grant.question.digest
+                    or any(versions.get(s) == v for s, v in one.versions.items())
+                )
+            ]
+        }
 
     def _clear(self, message: Message) -> Mapping[str, Any]:
         self._meeting(message).clear()
@@ -537,6 +645,15 @@ class Node:
             if message.body.get("stored") is not None:
                 meeting.answer = dict(message.body["stored"]["answer"])
                 meeting.figures = dict(message.body["stored"]["figures"])
+                meeting.record = message.body["stored"].get("record")
+            elif meeting.members_key and meeting.followed is not None and meeting.cleared:
+                self._keep_members(
+                    meeting.plan,
+                    meeting.grant,
+                    meeting.followed,
+                    meeting.members_key,
+                    meeting.cleared.held,
+                )
             return {"receipt": self._receipt(meeting, int(message.body["cost"])).decode()}
         finally:
             self.meetings.end(message.request)
@@ -552,6 +669,8 @@ class Node:
             "commitment": agreed,
             "answer": answer,
             "figures": dict(meeting.figures),
+            "record": meeting.record,
+            "held": list(meeting.cleared.held) if meeting.cleared else [],
             "outcome": outcome,
         }
         bodies = {
@@ -616,17 +735,30 @@ class Node:
                 where=self.id,
             )
         rules = grant.rules.digest
-        answer = canonical_json(
-            {"answer": message.body["answer"], "figures": message.body["figures"]}
-        )
+        record = message.body["record"]
         for known, before, _, _ in self.ledger.stored(grant.unit):
-            if known == rules and strict_json(before)["answer"] != message.body["answer"]:
+            if known != rules:
+                continue
+            if strict_json(before)["answer"] != message.body["answer"]:
                 raise Refused(
                     "The same question on the same data was answered otherwise before.",
                     "Nothing is released; tell the node's operator.",
                     code="not-the-same",
                     where=self.id,
                 )
+            record = strict_json(before).get("record")
+        answer = canonical_json(
+            {
+                "answer": message.body["answer"],
+                "figures": message.body["figures"],
+                "record": record,
+            }
+        )
+        with self._lock:
+            followed = self._followed.pop(grant.request, None)
+        if followed is not None:
+            key = self._own_secret("members", grant.question.digest)
+            self._keep_members(plan(grant), grant, followed, key, message.body["held"])
         told = open_sealed(
             self._sealing_key, bytes.fromhex(message.body["reasons"]), grant.request.encode()
         )
@@ -650,6 +782,13 @@ class Node:
         with self._lock:
             self._charged.pop(grant.request, None)
         return {"charge": charge, "release": release}
+
+    def _keep_members(
+        self, made: Plan, grant: Grant, followed: Followed, key: bytes, held: Iterable[int]
+    ) -> None:
+        """Keep who is in which cell before anything leaves: later versions are held to it."""
+        kept = followed.released(made.recipe, made.recipe.cells_at(held))
+        self.members.write(grant.question.digest, grant.versions, key, kept.to_bytes())
 
     # -- refusals
 

@@ -12,13 +12,26 @@ from numpy.typing import NDArray
 from bridleway.model.flow import Task
 from bridleway.sources.identity import normalise
 from bridleway.sources.run import Rows
+from bridleway.techniques.changes import CHANGE
 from bridleway.techniques.frames import Frame, Tokens, Values
 from bridleway.techniques.join import token_order
+from bridleway.techniques.perturb import RECORD_KEY, record_keys
 from bridleway.techniques.tokens import tokens_of
 
 Array: TypeAlias = NDArray[Any]
 Blocks: TypeAlias = NDArray[np.uint8] | list[bytes]
 _INT32 = 1 << 31
+
+
+PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Keys under which a person is known beyond one question: for changes, for record keys."""
+
+    change: bytes
+    record: bytes
 
 
 @dataclass
@@ -44,22 +57,27 @@ class Figures:
 
 
 def frame_of(
-    batches: Iterable[Rows], task: Task, key_of: Callable[[str], bytes]
+    batches: Iterable[Rows],
+    task: Task,
+    key_of: Callable[[str], bytes],
+    marks: Marks | None = None,
 ) -> tuple[Frame, Figures]:
     """Return the frame of one task, in token order, and the exact figures.
 
-    key_of: token key of an identifier type. Rows with a missing or invalid identifier, or with
-    a group value outside its domain, are left out and counted.
+    key_of: token key of an identifier type; marks: keys of what a marked task adds. Rows with a
+    missing or invalid identifier, or with a group value outside its domain, are left out and
+    counted.
     """
-    builder = _Builder(task, key_of)
+    builder = _Builder(task, key_of, marks)
     for batch in batches:
         builder.add(batch)
     return builder.frame(), builder.figures
 
 
 class _Builder:
-    def __init__(self, task: Task, key_of: Callable[[str], bytes]) -> None:
+    def __init__(self, task: Task, key_of: Callable[[str], bytes], marks: Marks | None) -> None:
         self.task = task
+        self.marks = marks if task.marked else None
         self.token_keys = {key.entity: key_of(key.identifier) for key in task.keys}
         self.figures = Figures()
         self.high: dict[str, list[NDArray[np.uint64]]] = {k.entity: [] for k in task.keys}
@@ -71,6 +89,10 @@ class _Builder:
             v.name: np.int32 if v.low >= -_INT32 and v.high < _INT32 else np.int64
             for v in task.values
         }
+        if self.marks:
+            self.values[CHANGE], self.units[CHANGE] = [], np.int64
+            if task.record_keys:
+                self.codes[RECORD_KEY] = []
 
     def add(self, rows: Rows) -> None:
         self.figures.rows += rows.n
@@ -89,7 +111,10 @@ class _Builder:
             if outside:
                 keep = inside if keep is None else keep & inside
         for entity, ids in found.items():
-            high, low = tokens_of(_kept_blocks(ids.blocks, keep), self.token_keys[entity])
+            blocks = _kept_blocks(ids.blocks, keep)
+            high, low = tokens_of(blocks, self.token_keys[entity])
+            if self.marks and entity == PERSON:
+                self._mark(blocks, self.marks)
             self.high[entity].append(high)
             self.low[entity].append(low)
         for name, codes in rows.codes.items():
@@ -100,6 +125,11 @@ class _Builder:
             mask = None if there is None or there.all() else _kept(there, keep)
             units: Array = _kept(numbers, keep).astype(self.units[name])
             self.values[name].append((units, mask))
+
+    def _mark(self, blocks: Blocks, marks: Marks) -> None:
+        self.values[CHANGE].append((tokens_of(blocks, marks.change)[0].view(np.int64), None))
+        if self.task.record_keys:
+            self.codes[RECORD_KEY].append(record_keys(tokens_of(blocks, marks.record)[0]))
 
     def _group_name(self, code: str) -> str:
         expression = next(c.expression for c in self.task.codes if c.name == code)

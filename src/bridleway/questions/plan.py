@@ -40,7 +40,7 @@ def plan(grant: Grant) -> Plan:
     """Return the plan of a granted question. Raises Refused where it cannot be computed."""
     _require_joins_inside(grant)
     facts = {table: grant.facts(table)[0] for table in grant.question.tables}
-    draft = _Draft(grant.question, facts)
+    draft = _Draft(grant.question, facts, grant.rules.cell_key)
     tasks = tuple(
         draft.task(table, part) for table in grant.question.tables for part in grant.facts(table)
     )
@@ -62,13 +62,16 @@ def _require_joins_inside(grant: Grant) -> None:
 class _Draft:
     """Collects what each table has to send while the question is walked once."""
 
-    def __init__(self, question: Question, facts: Mapping[str, TableFacts]) -> None:
+    def __init__(self, question: Question, facts: Mapping[str, TableFacts], cell_key: bool) -> None:
         self.question = canonical(question)
+        self.cell_key = cell_key
         self.facts = facts
         self.filters: dict[str, list[Predicate]] = {t: [] for t in question.tables}
         self.bits: dict[str, list[BitColumn]] = {t: [] for t in question.tables}
         self.codes: dict[str, list[CodeColumn]] = {t: [] for t in question.tables}
         self.values: dict[str, list[ValueColumn]] = {t: [] for t in question.tables}
+        self.people = tuple(t for t in question.tables if PERSON in facts[t].entities)
+        self.marked = _marked(self.people, facts)
         self.joins = self._joins()
         self.base, self.full, self.predicate_sensitive = self._where()
         self.groups = tuple(self._group(group) for group in self.question.groups)
@@ -227,13 +230,15 @@ class _Draft:
             bits=tuple(self.bits[table]),
             values=tuple(self.values[table]),
             one_row_per=part.one_row_per,
+            marked=table == self.marked,
+            record_keys=self.cell_key and table == self.marked,
         )
 
     def recipe(self, grant: Grant) -> Recipe:
         return Recipe(
             tables=self.question.tables,
             joins=self.joins,
-            people=tuple(t for t in self.question.tables if PERSON in self.facts[t].entities),
+            people=self.people,
             base=self.base,
             full=self.full,
             groups=self.groups,
@@ -242,7 +247,22 @@ class _Draft:
             rows_per_person=grant.rules.rows_per_person,
             dominance_n=grant.rules.dominance_n,
             predicate_sensitive=self.predicate_sensitive,
+            marked=self.marked,
+            cell_key=self.cell_key,
         )
+
+
+def _marked(people: tuple[str, ...], facts: Mapping[str, TableFacts]) -> str:
+    """Return the table whose people are followed: the declared population, else the first by id.
+
+    The same table for every question that reads it, so that the same people get the same noise.
+    """
+
+    def place(table: str) -> tuple[bool, str, str]:
+        part = facts[table]
+        return not part.population, part.source_id, part.table
+
+    return min(people, key=place, default="")
 
 
 def case_domain(case: Case) -> tuple[Any, ...]:

@@ -28,7 +28,7 @@ EDITION = 1
 MAX_DOMAIN = 32_767
 
 _TOP = ("catalogue", "source", "tables")
-_TABLE = ("meaning", "one_row_per", "entities", "columns")
+_TABLE = ("meaning", "people", "population", "one_row_per", "entities", "columns")
 _ENTITY = ("column", "identifier")
 _COLUMN = ("type", "class", "meaning", "domain", "bounds", "scale")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -79,7 +79,31 @@ class _Reader:
             entities=entities,
             one_row_per=self._one_row_per(path, body.get("one_row_per"), entities),
             meaning=self._text((*path, "meaning"), body.get("meaning")),
+            people=self._people((*path, "people"), body.get("people")),
+            population=self._population((*path, "population"), body.get("population"), entities),
         )
+
+    def _people(self, path: PathKey, told: Any) -> int | None:
+        if told is None:
+            return None
+        if type(told) is not int or told < 1:
+            raise self._wrong(
+                path, "The number of people is not a whole number.", "Write `people: 60000`."
+            )
+        return told
+
+    def _population(self, path: PathKey, told: Any, entities: Mapping[str, EntityKey]) -> bool:
+        if told is None:
+            return False
+        if type(told) is not bool:
+            raise self._wrong(path, "population is not true or false.", "Write one of them.")
+        if told and "person" not in entities:
+            raise self._wrong(
+                path,
+                "The declared population has no column that identifies people.",
+                "Declare it under entities: person: {column: ..., identifier: ...}.",
+            )
+        return told
 
     def _entities(
         self, table: PathKey, told: Any, columns: Mapping[str, ColumnFacts]

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from bridleway.errors import Fault
 from bridleway.model.flow import Cell
 from bridleway.model.plan import AllOf, Bit, Formula, GroupPart, MeasurePart, Recipe
+from bridleway.techniques.changes import CHANGE, Followed, Members, members_of
 from bridleway.techniques.frames import Frame, Tokens, concatenate
 from bridleway.techniques.join import join_rows, ranks
+from bridleway.techniques.perturb import RECORD_KEY, RECORD_KEYS
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -39,23 +41,47 @@ class Joined:
         return column if rows is None else column[rows]
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Every cell, and who is in them (None where the frames do not tell)."""
+
+    cells: tuple[Cell, ...]
+    followed: Followed | None
+
+
 def cells_of(recipe: Recipe, parts: Mapping[str, Sequence[Frame]]) -> tuple[Cell, ...]:
     """Return every cell of every grouping set, exact.
 
     parts: the frames of each table, one per organisation. The order of cells is that of
     `recipe.grouping_sets` and `recipe.keys`.
     """
+    return count(recipe, parts).cells
+
+
+def count(
+    recipe: Recipe, parts: Mapping[str, Sequence[Frame]], before: Followed | None = None
+) -> Counted:
+    """Return the cells of `cells_of` and their members; before: those of the last release.
+
+    With `before`, each cell says how many of its people changed since.
+    """
     joined = join_all(recipe, {table: concatenate(frames) for table, frames in parts.items()})
     counter = _Counter(recipe, joined)
+    members = counter.members()
+    followed = None if members is None else Followed(members, {})
+    if before is not None and members is not None:
+        followed = before.since(recipe, members)
     made: list[Cell] = []
     for kept in recipe.grouping_sets:
         columns = counter.grouping_set(kept)
+        if before is not None and followed is not None:
+            columns["changed"] = followed.changed(recipe, kept)
         names = list(columns)
         for key, numbers in zip(
             recipe.keys(kept), zip(*columns.values(), strict=True), strict=True
         ):
             made.append(Cell(key, dict(zip(names, numbers, strict=True))))
-    return tuple(made)
+    return Counted(tuple(made), followed)
 
 
 def people_matched(recipe: Recipe, cells: Sequence[Cell]) -> int:
@@ -137,9 +163,11 @@ class _Counter:
         people, rows = self._distinct(full, self.full, size)
         base = people if self.full is None else self._distinct(code, None, size)[0]
         made = {"people": people, "base": base, "rows": rows}
+        if self.recipe.cell_key:
+            made["key"] = self._cell_keys(full, self.full, size)
         for part in self.recipe.measures:
             if part.bit:
-                made[f"{part.measure.name}.people"] = self._proportion(part, code, size)
+                made |= self._proportion(part, code, size)
             elif part.value:
                 made |= self._sums(part, full, size)
         return made
@@ -166,11 +194,53 @@ class _Counter:
             np.minimum.reduce(bounded).tolist(),
         )
 
-    def _proportion(self, part: MeasurePart, code: Rows, size: int) -> list[int]:
+    def _cell_keys(self, code: Rows, mask: Mask | None, size: int) -> list[int]:
+        """Return the sum of record keys of each cell's distinct people, modulo their number."""
+        frame = self.joined.frames[self.recipe.marked]
+        record = self._keep(self.joined.take(self.recipe.marked, frame.codes[RECORD_KEY]))
+        record = record if mask is None else record[mask]
+        if not self.one_each:
+            person = self._people(self.recipe.marked)
+            person = person if mask is None else person[mask]
+            span = int(person.max(initial=0)) + 1
+            pairs, first = np.unique(code * span + person, return_index=True)
+            code, record = pairs // span, record[first]
+        summed = np.bincount(code, weights=record, minlength=size).astype(np.int64)
+        return list((summed % RECORD_KEYS).tolist())
+
+    def members(self) -> Members | None:
+        """Return who is in which finest cell, with a digest of what they bring to it."""
+        frame = self.joined.frames.get(self.recipe.marked)
+        if frame is None or CHANGE not in frame.values:
+            return None
+        person = self._keep(self.joined.take(self.recipe.marked, frame.values[CHANGE][0]))
+        code = np.zeros(self._size, dtype=np.int64)
+        for position, group in enumerate(self.recipe.groups):
+            code = code * len(group.domain) + self.codes[position]
+        brings: list[NDArray] = []  # type: ignore[type-arg]
+        for part in self.recipe.measures:
+            if part.bit:
+                bits = self.joined.frames[part.table].bits[part.bit]
+                brings.append(self._keep(self.joined.take(part.table, bits)))
+            elif part.value:
+                column, valid = self.joined.frames[part.table].values[part.value]
+                brings.append(self._keep(self.joined.take(part.table, column)))
+                if valid is not None:
+                    brings.append(self._keep(self.joined.take(part.table, valid)))
+        if self.full is not None:
+            code, person = code[self.full], person[self.full]
+            brings = [column[self.full] for column in brings]
+        return members_of(person.view(np.uint64), code, brings)
+
+    def _proportion(self, part: MeasurePart, code: Rows, size: int) -> dict[str, list[int]]:
         frame = self.joined.frames[part.table]
         bit = self._keep(self.joined.take(part.table, frame.bits[part.bit]))
         mask = bit if self.full is None else bit & self.full
-        return self._distinct(code[mask], mask, size)[0]
+        name = part.measure.name
+        made = {f"{name}.people": self._distinct(code[mask], mask, size)[0]}
+        if self.recipe.cell_key:
+            made[f"{name}.key"] = self._cell_keys(code[mask], mask, size)
+        return made
 
     def _sums(self, part: MeasurePart, code: Rows, size: int) -> dict[str, list[int]]:
         column, valid = self.joined.frames[part.table].values[part.value]

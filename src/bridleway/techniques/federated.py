@@ -16,16 +16,21 @@ from bridleway.errors import Fault
 from bridleway.model.flow import Cell
 from bridleway.model.plan import Recipe
 from bridleway.techniques.masks import add, decode, encode
+from bridleway.techniques.perturb import RECORD_KEYS
 
 Words = NDArray[np.uint64]
 
 
 def additive_names(recipe: Recipe) -> tuple[str, ...]:
     """Return the names of the numbers that travel, the same at every node."""
-    names = ["people", "base", "rows"]
+    names = ["people", "base", "rows", "changed"]
+    if recipe.cell_key:
+        names.append("key")
     for part in recipe.measures:
         if part.bit:
             names.append(f"{part.measure.name}.people")
+            if recipe.cell_key:
+                names.append(f"{part.measure.name}.key")
         elif part.value:
             kinds = ["sum", "n", "people", "abs"]
             if part.measure.function.startswith(("var", "stddev")):
@@ -37,7 +42,7 @@ def additive_names(recipe: Recipe) -> tuple[str, ...]:
 def vector(recipe: Recipe, cells: Sequence[Cell]) -> Words:
     """Return one node's cells as the words that are masked, shape (cells x names, 2)."""
     names = additive_names(recipe)
-    return encode([cell.numbers[name] for cell in cells for name in names])
+    return encode([cell.numbers.get(name, 0) for cell in cells for name in names])
 
 
 def total(parts: Sequence[Words]) -> Words:
@@ -69,7 +74,7 @@ def combine(recipe: Recipe, parts: Sequence[Words], at_most: int) -> tuple[Cell,
 
 
 def _bounded(recipe: Recipe, row: Mapping[str, int], at_most: int) -> dict[str, int]:
-    made = dict(row)
+    made = {n: v % RECORD_KEYS if n.rpartition(".")[2] == "key" else v for n, v in row.items()}
     if at_most > 1:
         made["people"] = -(-row["people"] // at_most)
         made["base"] = made["people"] - (-(row["base"] - row["people"]) // at_most)

@@ -3,8 +3,10 @@
 The attacker knows every shown cell (taken as exact, although it is rounded), every margin that
 the question did not ask for, and that counts are not negative. A hidden cell is protected when
 what the attacker knows leaves it an interval at least k wide. With one group column the interval
-is known in closed form; with more it is found by linear programming (HiGHS through SciPy), and
-more cells are hidden, smallest first, until every interval is wide enough.
+is known in closed form; with more it is found by linear programming (`disclosure.bounds`), and
+more cells are hidden, smallest first, until every interval is wide enough. Where earlier answers
+count the same joined people, what they show is known too, and what they withheld is protected
+likewise: no margin that another answer reveals gives a hidden cell away.
 """
 
 from __future__ import annotations
@@ -12,12 +14,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bridleway.disclosure.bounds import Knowledge
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.table import Table
 from bridleway.model.flow import ALL
 from bridleway.model.policy import Rules
 
 STAGE = 50
+_SLACK = 1e-6  # of the solver
 NAME = "secondary suppression"
 ADVICE = "Leave out a breakdown or a margin: fewer cells need hiding to protect the small ones."
 
@@ -31,12 +38,16 @@ def words(rules: Rules) -> str:
 
 def hide(table: Table, hidden: Collection[int]) -> set[int]:
     """Return the further cells to hide."""
-    if not table.rules.secondary or not table.cells or not table.cells[0].key:
+    if not table.rules.secondary or not table.cells:
+        return set()
+    if not table.cells[0].key and table.outside is None:
         return set()
     concealed = {i for i in hidden if table.asked[i]}
-    if not concealed:
+    withheld_before = table.outside is not None and bool((table.outside.low < 0).any())
+    if not concealed and not withheld_before:
         return set()
-    return _Net(table, concealed).protect() - set(hidden)
+    net = _Net(table, concealed) if table.outside is None else _WideNet(table, concealed)
+    return net.protect() - set(hidden)
 
 
 class _Net:
@@ -103,38 +114,17 @@ class _Net:
     def _weak_by_programme(
         self, targets: Sequence[int], equations: Sequence[frozenset[int]]
     ) -> int | None:
-        import numpy as np
-        from scipy.optimize import linprog
-        from scipy.sparse import lil_array
-
         unknown = sorted({i for i in self.finest if i in self.concealed})
-        place = {i: n for n, i in enumerate(unknown)}
         if not unknown:
             return targets[0] if targets else None
-        matrix = lil_array((len(equations), len(unknown)))
-        totals = np.zeros(len(equations))
-        for row, members in enumerate(equations):
-            for i in members:
-                matrix[row, place[i]] = 1
-            totals[row] = sum(self.people[i] for i in members)
-        sparse = matrix.tocsr() if equations else None
+        sets = np.array([[i in members for i in unknown] for members in equations], dtype=bool)
+        totals = [sum(self.people[i] for i in members) for members in equations]
+        known = Knowledge(
+            sets.reshape(len(equations), len(unknown)), np.array(totals), np.array(totals)
+        )
         for target in targets:
-            inside = self.members[target] & set(unknown)
-            if not inside:
-                return target
-            goal = np.zeros(len(unknown))
-            for i in inside:
-                goal[place[i]] = 1
-            spread = 0.0
-            for sign in (1, -1):
-                solved = linprog(
-                    sign * goal, A_eq=sparse, b_eq=totals if equations else None, bounds=(0, None)
-                )
-                if solved.status == 3:  # unbounded: nothing limits it
-                    spread = float("inf")
-                    break
-                spread -= solved.fun
-            if spread < self.width - 1e-6:
+            inside = np.array([i in self.members[target] for i in unknown])
+            if not inside.any() or _narrow(known, inside, self.width):
                 return target
         return None
 
@@ -153,3 +143,57 @@ class _Net:
     def _in_line(self, one: int, other: int) -> bool:
         pair = zip(self.table.cells[one].key, self.table.cells[other].key, strict=True)
         return sum(1 for a, b in pair if a != b) == 1
+
+
+class _WideNet(_Net):
+    """The same over the blocks that earlier answers tell apart as well."""
+
+    def __init__(self, table: Table, concealed: set[int]) -> None:
+        super().__init__(table, concealed)
+        if table.outside is None:
+            raise TypeError
+        self.outside = table.outside
+        there = self.outside.low >= 0
+        before = Knowledge(
+            self.outside.earlier[there], self.outside.low[there], self.outside.high[there]
+        )
+        # What earlier answers give away already cannot be protected any more.
+        self.targets = [
+            i
+            for i in range(len(table.cells))
+            if table.asked[i] and not _narrow(before, self.outside.cells[i], self.width)
+        ]
+        self.withheld = [
+            flags
+            for flags in self.outside.earlier[~there]
+            if not _narrow(before, flags, self.width)
+        ]
+
+    def _weakest(self) -> int | None:
+        outside = self.outside
+        shown = [i for i in range(len(self.table.cells)) if i not in self.concealed]
+        there = outside.low >= 0
+        exact = np.array([self.people[i] for i in shown])
+        known = Knowledge(
+            np.vstack([outside.cells[shown], outside.earlier[there]]),
+            np.concatenate([exact, outside.low[there]]),
+            np.concatenate([exact, outside.high[there]]),
+        )
+        concealed = [i for i in self.targets if i in self.concealed]
+        for target in sorted(concealed, key=lambda i: (self.people[i], i)):
+            if _narrow(known, outside.cells[target], self.width):
+                return target
+        for flags in self.withheld:
+            if _narrow(known, flags, self.width):
+                near = [i for i in shown if self.table.asked[i] and outside.cells[i][flags].any()]
+                if near:
+                    return -1 - min(near, key=lambda i: (self.people[i], i))
+        return None
+
+    def _candidates(self, weak: int) -> list[int]:
+        return [-1 - weak] if weak < 0 else super()._candidates(weak)
+
+
+def _narrow(known: Knowledge, target: NDArray[np.bool_], width: int) -> bool:
+    low, high = known.interval(target)
+    return high - low < width - _SLACK

@@ -1,0 +1,271 @@
+"""Pinned questions are weighed together: no combination may tell about a few people.
+
+Each released figure counts the people of one cell, and whoever has several figures can add and
+subtract them: n against n - 1, trackers (Denning, Denning & Schwartz 1979), a filter hidden in a
+CASE. Cells are unions of atoms, so a combination is a sum of rows of a 0/1 matrix. If some sum
+of rows of *different* figures leaves only atoms in which the declared facts allow fewer than k
+people, the questions may not stand together. Sums within one figure's own cells are the business
+of disclosure control at release (small cells, complements, secondary suppression).
+
+Decided from texts and declared facts alone, so that a refusal tells nothing about the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import combinations
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridleway.errors import Refused
+from bridleway.model.catalogue import TableFacts
+from bridleway.model.question import Column, Join, Question
+from bridleway.questions.atoms import SUMMED, Atoms, Flags, TooManyAtoms
+
+Place: TypeAlias = str  # where a table of a passport really lies, the same in every passport
+Family: TypeAlias = tuple[frozenset[str], frozenset[Any]]
+
+UNDECLARED_PEOPLE = 10_000  # of a table whose controller declares no number of people
+_MOST_ENTRIES = 1_000_000  # of the matrix that is looked at as a whole
+_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A pinned question as it stands beside others. label: how a reader finds it.
+
+    question: with its tables renamed to their places, see `in_place`.
+    """
+
+    label: str
+    question: Question
+
+
+def place_of(at: Iterable[tuple[str, str, str]]) -> Place:
+    """Return the name of what a table stands for: `node.source.table` of each organisation."""
+    return " + ".join(sorted(".".join(part) for part in at))
+
+
+def in_place(question: Question, places: Mapping[str, Place]) -> Question:
+    """Return the question with each table renamed to its place."""
+    made = _renamed(question, places)
+    if not isinstance(made, Question):
+        raise TypeError
+    return made
+
+
+def _renamed(node: Any, places: Mapping[str, Place]) -> Any:
+    if isinstance(node, Column):
+        return Column(places[node.table], node.name)
+    if isinstance(node, tuple):
+        return tuple(_renamed(item, places) for item in node)
+    if not is_dataclass(node) or isinstance(node, type):
+        return node
+    changes = {f.name: _renamed(getattr(node, f.name), places) for f in fields(node)}
+    if isinstance(node, Question | Join):
+        changes["table"] = places[node.table]
+    return replace(node, **changes)
+
+
+def family(question: Question) -> Family:
+    """Return what decides over which joined people a question speaks.
+
+    The order of joins does not matter where all are on the person.
+    """
+    entities = {join.entity for join in question.joins}
+    if entities <= {"person"}:
+        return frozenset(question.tables), frozenset(entities)
+    joins = tuple((join.table, join.entity) for join in question.joins)
+    return frozenset(question.tables), frozenset({(question.table, joins)})
+
+
+def comparable(one: Question, other: Question) -> bool:
+    """Tell whether texts say how the people of two questions relate.
+
+    They do where the joins are the same, and where all joins are on the person: being in a
+    further table is then one more condition on the same people.
+    """
+    if family(one) == family(other):
+        return True
+    on_person = all(join.entity == "person" for q in (one, other) for join in q.joins)
+    return on_person and bool(set(one.tables) & set(other.tables))
+
+
+def needs_cell_keys(question: Question, others: Iterable[Question]) -> bool:
+    """Tell whether a question of another passport reads one of these tables joined otherwise.
+
+    Whom a join leaves out cannot be told from texts, and nobody reviewed the two together, so
+    noise keyed to the people themselves keeps the difference of such answers from being exact.
+    """
+    mine = family(question)
+    return any(set(q.tables) & set(question.tables) and family(q) != mine for q in others)
+
+
+def require_apart(
+    new: Sequence[Standing],
+    others: Sequence[Standing],
+    tables: Mapping[Place, TableFacts],
+    k: int,
+) -> None:
+    """Raise Refused (code 'together') if new questions and others could isolate fewer than k.
+
+    tables: declared facts by place, as far as they are known here.
+    """
+    known = {s.question: s for s in others if all(s.question != n.question for n in new)}
+    families: dict[Family, list[Standing]] = {}
+    for standing in (*new, *known.values()):
+        families.setdefault(family(standing.question), []).append(standing)
+    fresh = {standing.label for standing in new}
+    for together in families.values():
+        if fresh & {standing.label for standing in together}:
+            _require_family(together, fresh, tables, k)
+
+
+def _require_family(
+    together: Sequence[Standing], fresh: set[str], tables: Mapping[Place, TableFacts], k: int
+) -> None:
+    try:
+        _require_group(together, tables, k)
+        return
+    except TooManyAtoms:
+        pass
+    for pair in combinations(together, 2):
+        if not fresh & {standing.label for standing in pair}:
+            continue
+        try:
+            _require_group(pair, tables, k)
+        except TooManyAtoms:
+            raise Refused(
+                f"The questions {_names(pair)} have too many conditions to be weighed together.",
+                "Use fewer or broader columns in one of them.",
+                code="together",
+            ) from None
+
+
+def _names(standings: Sequence[Standing]) -> str:
+    names = sorted({f"'{standing.label}'" for standing in standings})
+    return " and ".join(names)
+
+
+def people_of(question: Question, tables: Mapping[Place, TableFacts]) -> int:
+    """Return about how many people stand behind a question, by the declared facts."""
+    said = [tables[t].people for t in question.tables if t in tables]
+    return min((number for number in said if number), default=UNDECLARED_PEOPLE)
+
+
+def _require_group(
+    together: Sequence[Standing], tables: Mapping[Place, TableFacts], k: int
+) -> None:
+    atoms = Atoms([standing.question for standing in together], tables, alike=True)
+    rows: list[Flags] = []
+    figures: list[tuple[int, str]] = []
+    for place in range(len(together)):
+        for population in atoms.populations(place):
+            rows.append(population.inside)
+            figures.append((place, population.part))
+    weights = atoms.weights() * people_of(together[0].question, tables)
+    matrix, expected = _merged(np.array(rows), weights)
+    found = _isolated(matrix, expected, figures, k)
+    if found:
+        guilty = [together[place] for place in found]
+        raise Refused(
+            f"Together, {_names(guilty)} could tell about fewer than {k} people: their answers "
+            "can be subtracted, and what is left is a group that the catalogue allows to be that "
+            "small."
+            if len(guilty) > 1
+            else f"The figures of {_names(guilty)} could be subtracted from each other, and what "
+            f"is left is a group that the catalogue allows to be fewer than {k} people.",
+            "Leave out the narrow condition, or keep one of the questions; columns with a public "
+            "domain and broad groups do not stand in each other's way.",
+            code="together",
+        )
+
+
+def _merged(
+    rows: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Join atoms that no cell tells apart; leave out those that no declared value falls into."""
+    rows = rows[:, weights > 0]
+    weights = weights[weights > 0]
+    packed = np.packbits(rows, axis=0)
+    _, first, which = np.unique(packed, axis=1, return_index=True, return_inverse=True)
+    matrix = rows[:, first]
+    expected = np.bincount(which.ravel(), weights=weights, minlength=len(first)).astype(float)
+    seen = matrix.any(axis=0)
+    return matrix[:, seen].astype(np.float64), expected[seen]
+
+
+def _isolated(
+    matrix: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    figures: Sequence[tuple[int, str]],
+    k: int,
+) -> list[int]:
+    """Return the places of questions whose combination isolates fewer than k expected people."""
+    small = expected < k
+    if not small.any():
+        return []
+    if matrix.size > _MOST_ENTRIES:
+        raise TooManyAtoms
+    within = np.zeros((0, int(small.sum())))
+    for figure in dict.fromkeys(figures):
+        # A part of a sum is no figure of its own: nothing at release looks at it alone.
+        if not figure[1].startswith(SUMMED):
+            own = matrix[[other == figure for other in figures]]
+            within = np.vstack([within, _only_small(own, small)[0]])
+    within = _basis(within)
+    for vector, used in zip(*_only_small(matrix, small), strict=True):
+        support = np.abs(vector) > _TOLERANCE
+        if not support.any() or expected[small][support].sum() >= k:
+            continue
+        if len(_basis(np.vstack([within, vector]))) > len(within):
+            rows = np.flatnonzero(np.abs(used) > _TOLERANCE).tolist()
+            places = {figures[row][0] for row in rows}
+            return sorted(places)
+    return []
+
+
+def _only_small(
+    matrix: NDArray[np.float64], small: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return combinations of rows that are zero outside the small atoms, and how they are made.
+
+    Combinations are reduced to echelon form, so that each touches as few atoms as it can.
+    """
+    rest = matrix[:, ~small]
+    augmented = np.hstack([rest, matrix[:, small], np.eye(len(matrix))])
+    reduced = _echelon(augmented, rest.shape[1] + int(small.sum()))
+    free = ~(np.abs(reduced[:, : rest.shape[1]]) > _TOLERANCE).any(axis=1)
+    width = rest.shape[1] + int(small.sum())
+    found = reduced[free]
+    left = found[:, rest.shape[1] : width]
+    some = (np.abs(left) > _TOLERANCE).any(axis=1)
+    return left[some], found[some][:, width:]
+
+
+def _echelon(matrix: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
+    """Return the reduced row echelon form over the first columns."""
+    made = matrix.copy()
+    row = 0
+    for column in range(columns):
+        if row == len(made):
+            break
+        best = row + int(np.argmax(np.abs(made[row:, column])))
+        if abs(made[best, column]) <= _TOLERANCE:
+            continue
+        made[[row, best]] = made[[best, row]]
+        made[row] /= made[row, column]
+        others = np.abs(made[:, column]) > _TOLERANCE
+        others[row] = False
+        made[others] -= np.outer(made[others, column], made[row])
+        row += 1
+    return made
+
+
+def _basis(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return linearly independent rows with the same span."""
+    reduced = _echelon(rows, rows.shape[1])
+    return reduced[(np.abs(reduced) > _TOLERANCE).any(axis=1)]
