@@ -16,7 +16,15 @@ _LARGER_IS_STRICTER = {
 _SMALLER_IS_STRICTER = {
     "dominance_n_share_percent", "rows_per_person", "sum_significant_digits", "most_cells",
 }  # fmt: skip
-_TRUE_IS_STRICTER = {"dominance", "homogeneity", "complement", "secondary", "cell_key", "hold"}
+_TRUE_IS_STRICTER = {
+    "dominance",
+    "homogeneity",
+    "complement",
+    "secondary",
+    "cell_key",
+    "hold",
+    "together",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,7 @@ class Rules:
     may have. dominance: the (n, k) rule with n = dominance_n and the p % rule, on sums.
     rows_per_person: the most rows of one person that COUNT(*) counts in a cell.
     cell_key: counts and sums are perturbed by noise that is keyed to the people of the cell.
+    together: pinned questions and earlier answers are weighed together.
     hold: a cell in which fewer than k people changed keeps its last released figure.
     rounding_counts: counts are released to the nearest multiple of this.
     sum_significant_digits: sums and ratios are released to so many significant digits.
@@ -42,6 +51,7 @@ class Rules:
     secondary: bool = True
     cell_key: bool = False
     hold: bool = True
+    together: bool = True
     rounding_counts: int = 5
     sum_significant_digits: int = 3
     rows_per_person: int = 10

@@ -264,8 +264,8 @@ class Node:
         if all(p.digest != passport.digest for p in same_id):
             admit_passport(passport, same_id)
             self.register.pinned(passport)
-            k = max(rules_of(passport).smallest_group, self.policy().rules.smallest_group)
-            require_together(self.register, self.holdings, self.id, passport, k, self.now())
+            rules = self.policy().rules.strictest(rules_of(passport))
+            require_together(self.register, self.holdings, self.id, passport, rules, self.now())
             self._keep("passport", passport.digest, envelope, passport.id)
         return {"digest": passport.digest}
 

@@ -20,6 +20,9 @@ rules:
   dominance_p_percent: 10       # p % rule: nobody can estimate the largest closer than this
   homogeneity: true             # hide cells that tell that all (or none) have a sensitive value
   secondary: true               # hide further cells where margins would give a hidden one away
+  together: true                # weigh all passports' questions together, and earlier answers
+  hold: true                    # between data versions, cells in which a few changed stay as told
+  cell_key: false               # move counts and sums by noise keyed to the people themselves
   rounding_counts: 5            # counts to the nearest multiple of this
   sum_significant_digits: 3     # sums, means and shares to this many significant digits
   rows_per_person: 10           # COUNT(*): at most so many rows of one person count in a cell

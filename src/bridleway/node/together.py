@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
+from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.passport import Passport
+from bridleway.model.policy import Rules
 from bridleway.model.question import Question
 from bridleway.node.holdings import Holdings
 from bridleway.node.register import Register
@@ -43,20 +45,17 @@ def others(register: Register, passport_id: str, now: datetime) -> list[Standing
     ]
 
 
-def own_facts(
-    holdings: Holdings, node: str, passports: Iterable[Passport]
-) -> dict[Place, TableFacts]:
-    """Return what this node declares of the tables that passports read."""
+def own_facts(holdings: Holdings, node: str, passport: Passport) -> dict[Place, TableFacts]:
+    """Return what this node declares of the tables that a passport reads."""
     made = {}
-    for passport in passports:
-        for binding in passport.tables.values():
-            for at, source, table in binding.at:
-                if at == node and source in holdings.names():
-                    if not holdings.catalogue_path(source).exists():
-                        continue
-                    facts = holdings.catalogue(source).tables.get(table)
-                    if facts is not None:
-                        made[place_of(binding.at)] = facts
+    known = holdings.names()
+    for binding in passport.tables.values():
+        for at, source, table in binding.at:
+            if at != node or source not in known or not holdings.catalogue_path(source).exists():
+                continue
+            facts = holdings.catalogue(source).tables.get(table)
+            if facts is not None:
+                made[place_of(binding.at)] = facts
     return made
 
 
@@ -65,19 +64,19 @@ def require_together(
     holdings: Holdings,
     node: str,
     passport: Passport,
-    k: int,
+    rules: Rules,
     now: datetime,
 ) -> None:
     """Raise Refused (code 'together') if a new passport's questions and the others' could isolate.
 
     Each node weighs what it declares itself: columns of others are looked at by their owners.
     """
-    facts = own_facts(holdings, node, [passport])
-    if not facts:
+    facts = own_facts(holdings, node, passport)
+    if not facts or not rules.together:
         return
     new = standing_questions(passport, register.pinned(passport))
     touching = [s for s in new.values() if set(s.question.tables) & set(facts)]
-    require_apart(touching, others(register, passport.id, now), facts, k)
+    require_apart(touching, others(register, passport.id, now), facts, threshold(rules))
 
 
 def cell_keys_required(

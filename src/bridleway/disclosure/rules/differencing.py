@@ -21,6 +21,8 @@ ADVICE = "Another answer over nearly the same people is out already: ask for cle
 
 def words(rules: Rules) -> str:
     """Say the rule."""
+    if not rules.together:
+        return ""
     return (
         f"Cells that differ from an earlier answer by fewer than {threshold(rules)} people are "
         "withheld."
@@ -30,7 +32,7 @@ def words(rules: Rules) -> str:
 def hide(table: Table, hidden: Collection[int]) -> set[int]:
     """Hide cells that are too near to an earlier answer's."""
     outside = table.outside
-    if outside is None:
+    if outside is None or not table.rules.together:
         return set()
     if outside.untold:
         return set(range(len(table.cells)))
