@@ -224,10 +224,7 @@ class Workspace:
         The caller has run the gap check; every node checks structure, signature and version.
         """
         signer = self.unlock(author, password)
-        envelope = seal(document.value, signer)
-        home = self.node(author.partition("/")[0])
-        self._tell_all(home, "passport", {"envelope": envelope.decode()})
-        return home.register.by_digest(self._digest_of(envelope))[0]
+        return self.submit_sealed(seal(document.value, signer), author.partition("/")[0])
 
     @staticmethod
     def _digest_of(envelope: bytes) -> str:
@@ -237,8 +234,9 @@ class Workspace:
         return sha256_hex(peek(envelope, PAYLOAD_PASSPORT))
 
     def submit_sealed(self, envelope: bytes, node: str) -> Passport:
-        """Lay an already sealed passport before every node."""
+        """Lay an already sealed passport before every node, once all would take it."""
         home = self.node(node)
+        self._tell_all(home, "weigh", {"envelope": envelope.decode()})
         self._tell_all(home, "passport", {"envelope": envelope.decode()})
         return home.register.by_digest(self._digest_of(envelope))[0]
 
