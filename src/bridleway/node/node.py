@@ -280,9 +280,13 @@ class Node:
             return passport, False
         admit_passport(passport, same_id)
         self.register.pinned(passport)  # every text is a question
-        rules = self.policy().rules.strictest(rules_of(passport))
-        require_together(self.register, self.holdings, self.id, passport, rules, now)
+        self.weigh(passport)
         return passport, True
+
+    def weigh(self, passport: Passport) -> None:
+        """Raise Refused if its questions and those of other passports could isolate people."""
+        rules = self.policy().rules.strictest(rules_of(passport))
+        require_together(self.register, self.holdings, self.id, passport, rules, self.now())
 
     def _statement(self, message: Message) -> Mapping[str, Any]:
         envelope = message.body["envelope"].encode()
