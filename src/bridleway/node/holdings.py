@@ -86,6 +86,10 @@ class Holdings:
         )
         return tables
 
+    def url(self, name: str) -> str:
+        """Return the source's URL with everything in it that stands elsewhere. It is a secret."""
+        return expand(json.loads((self._at(name) / "source.json").read_text())["url"])
+
     @contextmanager
     def opened(self, name: str) -> Iterator[Source]:
         """Give the open connection, to one caller at a time."""
@@ -95,8 +99,8 @@ class Holdings:
             if name not in self._open:
                 from bridleway.sources.connect import connect
 
-                url = json.loads((self._at(name) / "source.json").read_text())["url"]
-                self._open[name] = connect(expand(url), base=self.base, name=f"{self.node}.{name}")
+                place = f"{self.node}.{name}"
+                self._open[name] = connect(self.url(name), base=self.base, name=place)
             yield self._open[name]
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
 from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt
 from bridleway.node.transport import Embedded
+from bridleway.node.workers.runner import Runner, default_runner
 from bridleway.passport.body import passport_from_body
 from bridleway.passport.seal import seal
 from bridleway.passport.state import Standing
@@ -56,12 +57,18 @@ class Workspace:
     Open one with `Workspace.open(folder)`; make one with `Workspace.init`.
     """
 
-    def __init__(self, root: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], datetime] = _utc_now,
+        runner: Runner | None = None,
+    ) -> None:
         self.root = root
+        self.runner = runner or default_runner()
         self.clock = clock
         self.trust: dict[str, NodeKeys] = read_trust(root / "trust.json")
         self.nodes: dict[str, Node] = {
-            node: Node(node, root / "nodes" / node, self.trust, self.now, root)
+            node: Node(node, root / "nodes" / node, self.trust, self.now, root, self.runner)
             for node in self.trust
         }
         self.transport = Embedded(self.nodes, threads=2 * (os.cpu_count() or 1))
@@ -129,6 +136,7 @@ class Workspace:
         """Let go of every source and ledger."""
         for node in self.nodes.values():
             node.close()
+        self.runner.close()
 
     def __enter__(self) -> Workspace:
         return self
