@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -103,14 +104,13 @@ def test_hostile_work_is_stopped_charged_and_logged(
 
 def test_a_job_is_killed_within_half_a_second_of_its_limit(tmp_path: Path) -> None:
     workers = Workers()
-    try:
+    with contextlib.suppress(Fault):  # it has nothing to work on: the server is up
         workers.run("released", *_nothing(), seconds=30, memory_mb=4096)
-    except RuntimeError:
-        pass  # the job has nothing to work on: the server is up
+    job = _slow(tmp_path)
     for seconds in (1, 2):
         started = time.monotonic()
         with pytest.raises(Refused) as stopped:
-            workers.run("frame", *_slow(tmp_path), seconds=seconds, memory_mb=4096)
+            workers.run("frame", *job, seconds=seconds, memory_mb=4096)
         assert stopped.value.code == "too-long"
         assert seconds <= time.monotonic() - started <= seconds + 0.5
     workers.close()
@@ -141,11 +141,12 @@ def test_neighbours_are_answered_while_hostile_work_runs(place: Workspace) -> No
 
 def test_after_twenty_stopped_workers_the_server_still_serves(tmp_path: Path) -> None:
     workers = Workers()
+    job = _slow(tmp_path)
     for _ in range(20):
-        with pytest.raises(Refused):
-            workers.run("frame", *_slow(tmp_path), seconds=1, memory_mb=300)
+        with pytest.raises((Refused, Fault)):
+            workers.run("frame", *job, seconds=1, memory_mb=300)
     server = workers._server
-    with pytest.raises(RuntimeError):
+    with pytest.raises(Fault):
         workers.run("released", *_nothing(), seconds=5, memory_mb=4096)
     assert workers._server is server
     assert _left() == []
@@ -158,7 +159,7 @@ def test_a_server_that_was_killed_is_started_again(place: Workspace) -> None:
     assert workers._server is not None
     os.kill(workers._server.pid, signal.SIGKILL)
     workers._server.wait()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(Fault):
         workers.run("released", *_nothing(), seconds=5, memory_mb=4096)
     workers.close()
 
@@ -228,14 +229,16 @@ def test_a_confined_process_writes_nothing_connects_nowhere_and_starts_nothing(
     assert _in_a_child(lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) == (
         "PermissionError"
     )
-    assert _in_a_child(lambda: os.execv("/bin/true", ["true"])) == "PermissionError"
+    assert _in_a_child(lambda: os.execv("/bin/true", ["true"])) == (  # noqa: S606
+        "PermissionError"
+    )
     assert _in_a_child(lambda: bytearray(3 << 30)) == "MemoryError"
     assert _in_a_child(lambda: socket.socketpair()) == "nothing"
     assert secret.read_text() == "x"
 
 
 def test_data_that_changes_while_it_is_read_is_not_answered(tmp_path: Path) -> None:
-    told, blocks = _slow(tmp_path, "list_sum(list_transform(range(40000), x -> x + 1)) > 0")
+    told, blocks = _slow(tmp_path, "list_sum(list_transform(range(300000), x -> x + 1)) > 0")
     path = tmp_path / "slow.duckdb"
     touch = threading.Timer(0.4, lambda: os.utime(path))
     touch.start()

@@ -117,7 +117,10 @@ class Workers:
         if body.get("failed") == "memory":
             raise _died(memory_mb)
         if "failed" in body:
-            raise RuntimeError("a job failed")  # the node says it in its own words
+            raise Fault(
+                "A piece of the question could not be worked out.",
+                "Its operator finds nothing about the data in any log: reproduce it on dummy data.",
+            )
         return dict(body["told"])
 
     def _fork(self) -> socket.socket:
