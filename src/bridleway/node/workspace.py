@@ -3,7 +3,7 @@
 DIR/
   workspace.json      setting and node ids
   trust.json          pinned public keys of every node
-  nodes/NODE/         policy.yaml, keys/, people/, sources/, ledger.sqlite, receipts/
+  nodes/NODE/         policy.yaml, secrets.age, keys/, people/, sources/, ledger.sqlite, receipts/
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from bridleway.ask import ask
 from bridleway.documents import Document, read_yaml_file
 from bridleway.errors import Fault, Gap, UsageError, nearest
 from bridleway.keys.dsse import Signer
-from bridleway.keys.files import load_person_key, new_node_keys, new_person_key
+from bridleway.keys.files import load_person_key, new_person_key
 from bridleway.keys.people import certify
+from bridleway.keys.ring import new_node
 from bridleway.keys.trust import read_trust, trust_text
 from bridleway.model.canonical import sha256_hex
 from bridleway.model.catalogue import TableFacts
@@ -88,8 +89,7 @@ class Workspace:
             nodes = {}
             for node, name in zip(ids, organisations, strict=True):
                 folder = building / "nodes" / node
-                signing, sealing = new_node_keys(folder / "keys")
-                nodes[node] = NodeKeys(node, name, signing, sealing)
+                nodes[node] = new_node(folder, node, name)
                 (folder / "sources").mkdir()
                 write_whole(folder / "policy.yaml", DEFAULT_TEXT)
             write_whole(building / "trust.json", trust_text(nodes))
@@ -117,7 +117,10 @@ class Workspace:
         start = Path(root).resolve()
         for folder in (start, *start.parents):
             if (folder / "workspace.json").exists():
-                return cls(folder, clock)
+                place = cls(folder, clock)
+                for node in place.nodes.values():
+                    node.keyring.require_private()
+                return place
         raise UsageError(
             "There is no workspace here.",
             "Make one: bridleway init DIR --organisation NAME ...; or add --workspace DIR.",
