@@ -17,12 +17,14 @@ from bridleway.errors import Refused, UsageError
 _SECRET = re.compile(r"\$\{secret:([^{}]*)\}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PLACEHOLDER = re.compile(r"\$\{[^{}]*\}")
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\]")
 _HOLD = "\x00"  # stands for a placeholder while a URL is taken apart
 # Options whose values open something. Names of files (sslkey, passfile) are no secrets.
 _SECRET_WORDS = {
-    "password", "passwd", "passphrase", "pass", "pwd", "secret", "token", "apikey", "key", "sig",
-    "signature", "credential", "credentials", "auth", "sas",
+    "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "signature",
+    "credential", "credentials",
 }  # fmt: skip
+_SECRET_LAST_WORDS = _SECRET_WORDS | {"pass", "key", "sig", "auth", "sas"}
 _SECRET_ENDINGS = (
     "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "accesskey",
     "accountkey", "privatekey", "secretkey", "sharedkey", "authkey", "credentials",
@@ -44,8 +46,8 @@ def holds_password(url: str) -> bool:
     scheme, divider, rest = _PLACEHOLDER.sub(_HOLD, url).partition("://")
     if not divider:
         return any(_opens(option) for option in re.split(r"[\s;&?#]+", scheme))
-    before, *options = re.split(r"[?#;&]", rest)
-    authority, _, path = before.partition("/")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    path = re.split(r"[?#]", rest, maxsplit=1)[0].removeprefix(authority)
     user, at, _ = authority.rpartition("@")
     if at:
         _, colon, password = user.partition(":")
@@ -54,9 +56,9 @@ def holds_password(url: str) -> bool:
     elif ":" in authority:
         # `user:pa/ss@host`: an unescaped character of a password ends the authority early.
         port = authority.rpartition(":")[2]
-        if "@" in path or ("@" in rest and not port.isdigit() and "]" not in port):
+        if "@" in path or ("@" in rest and not (port.isdigit() or _IPV6.fullmatch(authority))):
             return True
-    return any(_opens(option) for option in options)
+    return any(_opens(option) for option in re.split(r"[?#;&]", rest))
 
 
 def _opens(option: str) -> bool:
@@ -65,8 +67,10 @@ def _opens(option: str) -> bool:
     word = unquote(name).strip().lower()
     if not sign or not value.strip(_HOLD + " '\""):
         return False
-    parts = set(re.split(r"[^a-z0-9]+", word))
-    return bool(parts & _SECRET_WORDS) or word.replace("_", "").endswith(_SECRET_ENDINGS)
+    parts = re.split(r"[^a-z0-9]+", word)
+    if not _SECRET_WORDS.isdisjoint(parts) or parts[-1] in _SECRET_LAST_WORDS:
+        return True
+    return "".join(parts).endswith(_SECRET_ENDINGS)
 
 
 def refuse_password(url: str, node: str, source: str) -> None:
