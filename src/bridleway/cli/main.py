@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bridleway.cli import asking, demo, ledger, passport, people, secrets, sources
+from bridleway.cli import asking, demo, doctor, ledger, passport, people, secrets, sources
 
 app = typer.Typer(
     name="bridleway",
@@ -21,6 +21,7 @@ app.command("init")(people.init)
 app.command("status")(people.status)
 app.command("ask")(asking.ask)
 app.command("verify")(asking.verify)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(people.app, name="person")
 app.add_typer(sources.app, name="source")

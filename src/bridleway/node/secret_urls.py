@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote, unquote
 
 from bridleway.errors import Refused, UsageError
@@ -43,34 +43,40 @@ def variables_in(url: str) -> tuple[str, ...]:
 
 def holds_password(url: str) -> bool:
     """Tell whether a URL or connection text has a password, token or key written out in it."""
+    return next(written_out(url), None) is not None
+
+
+def written_out(url: str) -> Iterator[str]:
+    """Yield each password, token or key that a URL or connection text has written out."""
     scheme, divider, rest = _PLACEHOLDER.sub(_HOLD, url).partition("://")
     if not divider:
-        return any(_opens(option) for option in re.split(r"[\s;&?#]+", scheme))
+        yield from filter(None, map(_value, re.split(r"[\s;&?#]+", scheme)))
+        return
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path = re.split(r"[?#]", rest, maxsplit=1)[0].removeprefix(authority)
     user, at, _ = authority.rpartition("@")
     if at:
         _, colon, password = user.partition(":")
         if colon and password.strip(_HOLD):
-            return True
+            yield password
     elif ":" in authority:
         # `user:pa/ss@host`: an unescaped character of a password ends the authority early.
         port = authority.rpartition(":")[2]
         if "@" in path or ("@" in rest and not (port.isdigit() or _IPV6.fullmatch(authority))):
-            return True
-    return any(_opens(option) for option in re.split(r"[?#;&]", rest))
+            yield rest.partition(":")[2].rpartition("@")[0]
+    yield from filter(None, map(_value, re.split(r"[?#;&]", rest)))
 
 
-def _opens(option: str) -> bool:
-    """Tell whether `name=value` is a password with a value that is written out."""
+def _value(option: str) -> str:
+    """Return the value of `name=value` where it is a password that is written out, else ''."""
     name, sign, value = option.partition("=")
     word = unquote(name).strip().lower()
     if not sign or not value.strip(_HOLD + " '\""):
-        return False
+        return ""
     parts = re.split(r"[^a-z0-9]+", word)
     if not _SECRET_WORDS.isdisjoint(parts) or parts[-1] in _SECRET_LAST_WORDS:
-        return True
-    return "".join(parts).endswith(_SECRET_ENDINGS)
+        return value
+    return value if "".join(parts).endswith(_SECRET_ENDINGS) else ""
 
 
 def refuse_password(url: str, node: str, source: str) -> None:

@@ -85,7 +85,7 @@ class Workspace:
         existed = target.exists()
         building = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            building.mkdir(parents=True)
+            building.mkdir(parents=True, mode=0o700)
             nodes = {}
             for node, name in zip(ids, organisations, strict=True):
                 folder = building / "nodes" / node
