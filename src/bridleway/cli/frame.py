@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from bridleway.cli.places import places
 from bridleway.errors import BridlewayError, Fault, UsageError, plain
 
 if TYPE_CHECKING:
@@ -77,7 +76,9 @@ def guarded(function: F) -> F:
                        where=Path(str(error.filename or "")).name), as_json)  # fmt: skip
         except Exception as error:  # nothing about the data may be shown, so nothing is
             if os.environ.get("BRIDLEWAY_DEBUG") == "1":
-                print(*places(error), sep="\n", file=sys.stderr)
+                from bridleway.node.shield import places
+
+                print(*map(plain, places(error)), sep="\n", file=sys.stderr)
             fail(
                 Fault(
                     f"Something of ours failed ({type(error).__name__}).",

@@ -23,7 +23,7 @@ LONGEST_LINE = 4000  # characters that the line detectors look at
 _AGE = re.compile(r"AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9]+)-(?:PQ-)?1[02-9AC-HJ-NP-Z]{20,}", re.I)
 _OTPAUTH = re.compile(r"otpauth://[^\s\"'<>]*?secret=([A-Z2-7]{8,}=*)", re.I)
 _PEM = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
-_PERSON_KEY = re.compile(r"\"person_key\"\s*:\s*1\b")
+_PERSON_KEY = re.compile(r"\"sealed\"\s*:\s*\"[0-9a-f]{96}\"")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>`]+")
 _OTP_WORD = re.compile(r"totp|hotp|otp|2fa|mfa|authenticator|seed", re.I)
 _ASSIGNED = re.compile(r"(?:[:=]\s*|^\s*)[\"']?([A-Z2-7]{16,64}=*)[\"']?\s*,?\s*$")

@@ -22,6 +22,7 @@ from bridleway.model.canonical import digest_of
 from bridleway.model.catalogue import Catalogue
 from bridleway.model.names import require_id
 from bridleway.node.secret_urls import expand, refuse_password
+from bridleway.node.shield import shielded_class
 
 if TYPE_CHECKING:
     from bridleway.sources.connect import Source
@@ -38,6 +39,7 @@ class DataVersion:
     stamp: str | None
 
 
+@shielded_class
 class Holdings:
     """The sources of one node. Connections open on first use and are shared by one lock each."""
 

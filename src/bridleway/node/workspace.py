@@ -38,6 +38,7 @@ from bridleway.node.node import Node
 from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
 from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt
+from bridleway.node.shield import shielded_class
 from bridleway.node.transport import Embedded
 from bridleway.passport.seal import seal
 from bridleway.passport.state import Standing
@@ -50,6 +51,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@shielded_class
 class Workspace:
     """The nodes of one project, embedded in this process.
 
