@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bridleway.cli import asking, demo, doctor, ledger, passport, people, secrets, sources
+from bridleway.keys.process import no_core_dumps
 
 app = typer.Typer(
     name="bridleway",
@@ -32,4 +33,5 @@ app.add_typer(ledger.app, name="ledger")
 
 def main() -> None:
     """Run the command line."""
+    no_core_dumps()
     app()

@@ -25,6 +25,7 @@ from bridleway.errors import Fault, Gap, UsageError, nearest
 from bridleway.keys.dsse import Signer
 from bridleway.keys.files import load_person_key, new_person_key
 from bridleway.keys.people import certify
+from bridleway.keys.process import no_core_dumps
 from bridleway.keys.ring import new_node
 from bridleway.keys.trust import read_trust, trust_text
 from bridleway.model.canonical import sha256_hex
@@ -59,6 +60,7 @@ class Workspace:
     """
 
     def __init__(self, root: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+        no_core_dumps()
         self.root = root
         self.clock = clock
         self.trust: dict[str, NodeKeys] = read_trust(root / "trust.json")
