@@ -54,7 +54,7 @@ class BridlewayError(Exception):
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{place}{self.sentence}{remedy}"
+        return plain(f"{place}{self.sentence}{remedy}")
 
     def to_json(self) -> dict[str, str]:
         """Return the stable shape that `--json` prints and that messages between nodes carry."""
