@@ -19,8 +19,8 @@ from bridleway.ask import Asking
 from bridleway.disclosure.clear import Last, protect_figures
 from bridleway.errors import BridlewayError, Fault, Refused
 from bridleway.keys.dsse import Signer
-from bridleway.keys.files import load_sealing_key, load_signing_key
 from bridleway.keys.people import read_certificate
+from bridleway.keys.ring import KeyRing
 from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
 from bridleway.ledger.store import Ledger
@@ -75,7 +75,8 @@ class Node:
         self.folder = folder
         self.trust = trust
         self.clock = clock
-        self.holdings = Holdings(folder / "sources", node, base)
+        self.keyring = KeyRing(folder, trust[node])
+        self.holdings = Holdings(folder / "sources", node, base, self.keyring.secret)
         self.meetings = Meetings()
         self.transport: Transport | None = None
         self._secrets: dict[str, bytes] = {}
@@ -112,8 +113,8 @@ class Node:
 
     @cached_property
     def signer(self) -> Signer:
-        """The node's signing key. Refused if other users can read the file."""
-        return Signer.from_private(load_signing_key(self.folder / "keys" / "signing.pem"))
+        """The node's signing key. Refused if other users can read the files that open it."""
+        return Signer.from_private(self.keyring.signing())
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -132,7 +133,11 @@ class Node:
 
     @cached_property
     def _sealing_key(self) -> Any:
-        return load_sealing_key(self.folder / "keys" / "sealing.pem")
+        return self.keyring.sealing()
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Store a source's password, or replace it; open sources keep what they opened with."""
+        self.keyring.put(name, value, stamp(self.now()))
 
     def _own_secret(self, *use: str) -> bytes:
         """Return a secret of this node alone, the same every time, another for each use."""
@@ -529,7 +534,7 @@ class Node:
         return {
             "name": task.name,
             "source": f"{self.id}.{task.source}",
-            "url": self.holdings.url(task.source),
+            "url": self.holdings.address(task.source),
             "marks": None if marks is None else [marks.change.hex(), marks.record.hex()],
         }
 
