@@ -70,6 +70,20 @@ class CheckReport:
     root: str
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A checkpoint of another node's log, to be co-signed.
+
+    note: with its owner's signature alone; proof: of consistency from the first `start` entries.
+    """
+
+    node: str
+    new: notes.Checkpoint
+    note: str
+    start: int
+    proof: Sequence[bytes]
+
+
 class Ledger:
     """One node's ledger. Safe for several threads and several processes."""
 
@@ -268,31 +282,37 @@ class Ledger:
             ]
         return {row[0]: (int(row[1]), row[2]) for row in rows if row is not None}
 
-    def witness(
-        self, offered: Iterable[tuple[str, notes.Checkpoint, str, Sequence[bytes]]]
-    ) -> None:
-        """Remember checkpoints of other logs, all or none, each an extension of the last seen.
+    def witness(self, offered: Iterable[Offer]) -> dict[str, int]:
+        """Remember checkpoints of other logs, each an extension of the last seen, all or none.
 
-        offered: (node, checkpoint, its note, consistency proof from the size last seen). Raises
-        Refused (code 'log-rewritten') that names the first whose log is not an extension.
+        Returns node -> the size seen here, for offers that start elsewhere: those are not
+        remembered. Raises Refused (code 'log-rewritten') that names the first node whose log is
+        not an extension.
         """
+        behind = {}
         with self._transaction() as engine:
-            for node, new, note, proof in offered:
+            for offer in offered:
                 row = engine.execute(
-                    "SELECT size, note FROM seen WHERE origin = ?", (new.origin,)
+                    "SELECT size, note FROM seen WHERE origin = ?", (offer.new.origin,)
                 ).fetchone()
-                if row is not None and not _extends(row[1], new, proof):
+                size = 0 if row is None else int(row[0])
+                if size != offer.start or offer.new.size < size:
+                    # Another question of the same moment was faster.
+                    behind[offer.node] = size
+                    continue
+                if row is not None and not _extends(row[1], offer.new, offer.proof):
                     raise Refused(
-                        f"The log of '{node}' is not what it was when this node last saw it.",
+                        f"The log of '{offer.node}' is not what it was when this node last saw it.",
                         "Nothing is co-signed: call whoever audits that node.",
-                        where=node,
+                        where=offer.node,
                         code="log-rewritten",
                     )
                 engine.execute(
                     "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (origin) DO UPDATE SET "
                     "size = excluded.size, note = excluded.note",
-                    (new.origin, new.size, note),
+                    (offer.new.origin, offer.new.size, offer.note),
                 )
+        return behind
 
     # -- epochs
 
@@ -633,8 +653,6 @@ def _extends(kept: str, new: notes.Checkpoint, proof: Sequence[bytes]) -> bool:
     """Tell whether a checkpoint extends a note that this ledger itself verified and kept."""
     _, size, root = kept.partition("\n\n")[0].split("\n")
     old = base64.b64decode(root)
-    if new.size < int(size):
-        return False
     return tree.verify_consistency(int(size), new.size, old, new.root, proof)
 
 

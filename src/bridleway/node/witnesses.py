@@ -17,7 +17,7 @@ from bridleway.errors import BridlewayError, Refused
 from bridleway.keys.dsse import Signer, open_envelope, seal
 from bridleway.keys.people import held_role
 from bridleway.ledger import notes
-from bridleway.ledger.store import Ledger
+from bridleway.ledger.store import Ledger, Offer
 from bridleway.model.canonical import canonical_json, strict_json
 from bridleway.model.passport import NodeKeys, PersonCertificate
 from bridleway.node.messages import Message
@@ -75,7 +75,7 @@ def cosign(home: Home, logs: Iterable[Mapping[str, Any]], at: int) -> dict[str, 
     logs: {node, note, from, proof}. Returns lines by node, and `behind`: node -> the size seen
     here, where an offer starts elsewhere. Raises Refused where a log was rewritten.
     """
-    offered, behind, lines = [], {}, {}
+    offered, lines = [], {}
     for log in logs:
         node = str(log["node"])
         keys = home.trust.get(node)
@@ -90,15 +90,13 @@ def cosign(home: Home, logs: Iterable[Mapping[str, Any]], at: int) -> dict[str, 
                 where=node,
                 code="log-rewritten",
             )
-        if last["size"] != log["from"] or new.size < last["size"]:
-            behind[node] = last["size"]  # another question of the same moment was faster
-            continue
         text = log["note"].partition("\n\n")[0] + "\n\n"
         own = text + log["note"].partition("\n\n")[2].split("\n")[0] + "\n"
-        offered.append((node, new, own, [bytes.fromhex(part) for part in log["proof"]]))
+        proof = [bytes.fromhex(part) for part in log["proof"]]
+        offered.append(Offer(node, new, own, int(log["from"]), proof))
         lines[node] = notes.cosign(own, home.id, home.signer, at)
-    home.ledger.witness(offered)
-    return {"lines": lines, "behind": behind}
+    behind = home.ledger.witness(offered)
+    return {"lines": {n: x for n, x in lines.items() if n not in behind}, "behind": behind}
 
 
 # -- what the witnessed do
