@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -235,6 +236,30 @@ def test_a_confined_process_writes_nothing_connects_nowhere_and_starts_nothing(
     assert _in_a_child(lambda: bytearray(3 << 30)) == "MemoryError"
     assert _in_a_child(lambda: socket.socketpair()) == "nothing"
     assert secret.read_text() == "x"
+
+
+def test_a_worker_imports_nothing_that_its_server_could_have_imported(tmp_path: Path) -> None:
+    """Each import in a worker would be paid again with every question."""
+    told, _ = _slow(tmp_path, "length(nhs_number) > 0")
+    program = (
+        "import json, sys\n"
+        "from bridleway.node.workers.server import load\n"
+        "load()\n"
+        "from bridleway.node.workers.jobs import JOBS\n"
+        "told = json.load(sys.stdin)\n"
+        "before = set(sys.modules)\n"
+        "frame = JOBS['frame'](told, [])\n"
+        "more = {**told, 'parts': [['council', 'housing']], 'asked_before': False}\n"
+        "met = JOBS['combine'](more, frame.blocks)\n"
+        "JOBS['clear']({**told, 'combined': met.told['combined'], 'earlier': []}, [])\n"
+        "late = set(sys.modules) - before\n"
+        "print(json.dumps(sorted(n for n in late if not n.startswith('scipy'))))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(told), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == []
 
 
 def test_data_that_changes_while_it_is_read_is_not_answered(tmp_path: Path) -> None:

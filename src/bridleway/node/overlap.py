@@ -10,6 +10,7 @@ import numpy as np
 
 from bridleway.disclosure.clear import Last, Outside
 from bridleway.disclosure.rounding import possible_people
+from bridleway.model.blocks import blocks_of
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import ALL, Cleared, Grant
 from bridleway.model.plan import Recipe
@@ -130,9 +131,7 @@ def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outs
                 low.append(known[0])
                 high.append(known[1])
     earlier_sets = np.array(sets, dtype=bool).reshape(len(sets), atoms.size)
-    _, first = np.unique(
-        np.packbits(np.vstack([cells, earlier_sets]), axis=0), axis=1, return_index=True
-    )
+    first, _ = blocks_of(cells, earlier_sets)
     return Outside(cells[:, first], earlier_sets[:, first], np.array(low), np.array(high))
 
 

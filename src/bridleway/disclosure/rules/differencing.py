@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.table import Outside, Table
 from bridleway.model.policy import Rules
@@ -36,22 +39,23 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
         return set()
     if outside.untold:
         return set(range(len(table.cells)))
-    k = threshold(table.rules)
-    return {
-        i
-        for i, cell in enumerate(table.cells)
-        if i not in hidden and _too_near(outside, i, cell.numbers["people"], k)
-    }
+    people = np.array([cell.numbers["people"] for cell in table.cells])
+    near = _too_near(outside, people, threshold(table.rules))
+    return {i for i in np.flatnonzero(near).tolist() if i not in hidden}
 
 
-def _too_near(outside: Outside, place: int, people: int, k: int) -> bool:
-    mine = outside.cells[place]
-    for theirs, low, high in zip(outside.earlier, outside.low, outside.high, strict=True):
-        if low < 0:
-            continue
-        more, less = bool((mine & ~theirs).any()), bool((theirs & ~mine).any())
-        if more and not less and (mine & theirs).any() and people - high < k:
-            return True
-        if less and not more and low - people < k:
-            return True
-    return False
+def _too_near(outside: Outside, people: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
+    """Return for each cell whether some shown figure contains it, or lies in it, with few over."""
+    shown = outside.low >= 0
+    # Blocks in common, in the cell alone and in the earlier figure alone: shapes (cells, figures).
+    mine = outside.cells.astype(np.float32)
+    theirs = outside.earlier[shown].astype(np.float32)
+    common = mine @ theirs.T
+    more = mine.sum(axis=1)[:, None] - common
+    less = theirs.sum(axis=1)[None, :] - common
+    over = people[:, None] - outside.high[shown][None, :]
+    under = outside.low[shown][None, :] - people[:, None]
+    contains = (common > 0) & (more > 0) & (less == 0) & (over < k)
+    within = (common > 0) & (less > 0) & (more == 0) & (under < k)
+    near: NDArray[np.bool_] = (contains | within).any(axis=1)
+    return near

@@ -15,9 +15,34 @@ import signal
 import socket
 import sys
 
-# Imported at once, and, when there is nothing to do, what only some jobs need.
-_NOW = ("bridleway.node.workers.jobs",)
-_LATER = ("scipy.optimize",)
+# What jobs import where they need it, so that no worker has to: a test holds this list complete.
+_MODULES = (
+    "bridleway.node.workers.jobs",
+    "bridleway.sources.compile",
+    "_strptime",
+    "fractions",
+    "ibis.backends.sql.compilers",
+    "ibis.formats.pyarrow",
+    "pandas",
+    "pyarrow.pandas_compat",
+)
+_ROOMS = (
+    "bridleway.disclosure.rules",
+    "bridleway.sources.engines",
+    "bridleway.sources.identifiers",
+)
+_LATER = ("scipy.optimize",)  # when there is nothing to do: only some jobs need it
+
+
+def load() -> None:
+    """Import what jobs need."""
+    from bridleway import parts
+
+    for name in _MODULES:
+        importlib.import_module(name)
+    for room in _ROOMS:
+        for name in parts.names(room):
+            parts.load(room, name)
 
 
 def serve(control: socket.socket) -> None:
@@ -27,8 +52,7 @@ def serve(control: socket.socket) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner decides when to stop
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the workers
-    for name in _NOW:
-        importlib.import_module(name)
+    load()
     gc.collect()
     gc.freeze()  # what is imported is not touched again, so that it stays shared
     waiting = list(_LATER)
