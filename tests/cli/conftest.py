@@ -66,7 +66,7 @@ class Cli:
         return told
 
 
-_GROUPS = ("person", "source", "passport", "ledger")
+_GROUPS = ("person", "source", "passport", "policy", "ledger")
 
 
 @pytest.fixture(scope="session")

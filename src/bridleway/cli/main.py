@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bridleway.cli import asking, demo, ledger, passport, people, sources
+from bridleway.cli import asking, demo, ledger, passport, people, policy, sources
 
 app = typer.Typer(
     name="bridleway",
@@ -25,6 +25,7 @@ app.command("demo")(demo.demo)
 app.add_typer(people.app, name="person")
 app.add_typer(sources.app, name="source")
 app.add_typer(passport.app, name="passport")
+app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 
 
