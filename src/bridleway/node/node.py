@@ -34,6 +34,7 @@ from bridleway.node.holdings import Holdings, file_stamp
 from bridleway.node.meeting import Meeting, Meetings, all_changed
 from bridleway.node.members import KeptMembers
 from bridleway.node.messages import Message
+from bridleway.node.note import notes_of
 from bridleway.node.overlap import Earlier, last_of, read_earlier
 from bridleway.node.policy_file import read_policy
 from bridleway.node.protect import PERSON, Marks, frame_of, protected_names
@@ -873,9 +874,4 @@ def closer(grant: Grant) -> str:
 
 
 def _reasons(meeting: Meeting) -> list[Any]:
-    if meeting.cleared is None:
-        return []
-    return [
-        {"cell": ["(all)" if repr(v) == "ALL" else v for v in key], "rule": rule}
-        for key, rule in meeting.cleared.reasons
-    ]
+    return [] if meeting.cleared is None else notes_of(meeting.cleared)
