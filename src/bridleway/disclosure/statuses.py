@@ -1,7 +1,7 @@
 """Cell statuses for controllers: which rules a cell fails, in the words of ACRO where both agree.
 
-fail: some rule withholds or holds the cell; review: it is shown, and something about it asks for a look;
-pass: neither. What both have is named as ACRO names it: `threshold`, `zero`, `nk-rule`,
+fail: some rule withholds or holds the cell; review: it is shown, and something about it asks for
+a look; pass: neither. What both have is named as ACRO names it: `threshold`, `zero`, `nk-rule`,
 `p-ratio`, `all-values-are-same`, `negative`, `missing`. Rules that only Bridleway has keep their
 own names. None of this ever reaches an asker: why a cell is withheld can tell what is in it. It
 goes to the controllers' sealed log.
@@ -78,12 +78,14 @@ def _notes(table: Table, position: int) -> Iterator[tuple[str, str]]:
     numbers = table.cells[position].numbers
     for name in _summed(table, position):
         total, size = numbers[f"{name}.sum"], numbers[f"{name}.abs"]
-        if numbers["people"] > 0 and numbers[f"{name}.top"] * numbers["people"] == abs(total):
+        # Rows are bounded per person, so missing values of people with more rows can go unseen.
+        missing = numbers["rows"] > numbers[f"{name}.n"]
+        everybody = numbers["people"] > 0 and not missing
+        if everybody and numbers[f"{name}.top"] * numbers["people"] == abs(total):
             yield "all-values-are-same", name
         if size > total:
             yield "negative", name
-        # Rows are bounded per person, so missing values of people with more rows can go unseen.
-        if numbers["rows"] > numbers[f"{name}.n"]:
+        if missing:
             yield "missing", name
 
 
