@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.disclosure import tables  # noqa: E402
+from tests.disclosure import tables
 
 RECORD = Path(__file__).with_suffix(".json")
 SEEDS = range(360)

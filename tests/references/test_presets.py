@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from bridleway.references import presets
 from bridleway.references.presets import Example, Preset, preset
 
 ALL = presets.presets()
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _released(count: int, rules: Rules) -> int | None:
@@ -203,3 +206,18 @@ def test_a_floor_says_where_each_rule_is_from() -> None:
     assert lines["smallest_group"].words == "Cells with fewer than 8 distinct people are withheld."
     assert lines["homogeneity"].source == "the strict default of a node"
     assert "cell_key" in lines and lines["cell_key"].words == "No noise is added."
+
+
+def test_the_presets_page_is_current() -> None:
+    """presets.md is what the script writes from the preset files today."""
+    script = ROOT / "docs" / "reference" / "presets_page.py"
+    kept = script.with_name("presets.md").read_text(encoding="utf-8")
+    assert kept == runpy.run_path(str(script))["page"](), f"run: python {script.relative_to(ROOT)}"
+
+
+def test_the_notice_names_the_sources_of_presets() -> None:
+    """Whoever passes the product on passes the attributions on."""
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    for issuer in ("OpenSAFELY", "NHS England", "Office for National Statistics", "SACRO"):
+        assert issuer in notice
+        assert any(issuer in one.issuer for one in ALL)
