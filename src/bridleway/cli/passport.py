@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from bridleway.cli.frame import (
     WorkspaceOption,
     at,
     guarded,
+    json_text,
     password_for,
     say,
     show,
@@ -469,7 +469,7 @@ def show_passport(
             "reasons": list(standing.reasons),
         }
     if as_json:
-        print(json.dumps({**told, "passport": body}, ensure_ascii=False, default=str))
+        print(json_text({**told, "passport": body}))
         return
     from rich.console import Console
 
@@ -500,9 +500,9 @@ def export(
         write_whole(to, text)
         show({"file": str(to), "format": format_}, as_json, lambda: say(f"Wrote {to}."))
     elif as_json:
-        print(json.dumps({"format": format_, "text": text}, ensure_ascii=False))
+        print(json_text({"format": format_, "text": text}))
     else:
-        print(text)
+        say(*text.split("\n"))
 
 
 @app.command("list")
