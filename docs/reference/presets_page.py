@@ -28,6 +28,9 @@ rules:
   rounding_counts: 10     # stricter than the preset's 5
 ```
 
+A file that `bridleway init` wrote holds every rule: take out the lines that the preset is to give,
+since a stricter line stays in force.
+
 ```yaml
 disclosure: {preset: opensafely}
 ```
