@@ -189,6 +189,36 @@ SHAPES: dict[str, dict[str, Any]] = {
             {"id": "visits", "version": 1, "state": "valid", "title": "How many people get visits"}
         ]
     },
+    "policy presets": {
+        "presets": [
+            {
+                "preset": "opensafely@1",
+                "name": "OpenSAFELY, redact 7 or fewer and round to 5",
+                "issuer": "OpenSAFELY",
+                "basis": "read; the wording here is our own paraphrase",
+                "rules": {"smallest_group": 8, "...": 5},
+                "covers": ["Counts of 7 or fewer are withheld first."],
+                "differs": ["The source may keep a count of zero; here zero is withheld."],
+                "not_here": [
+                    {"rule": "minima and maxima", "why": "Questions cannot ask for them."}
+                ],
+                "sources": [{"title": "OpenSAFELY documentation", "url": "...", "edition": "..."}],
+            }
+        ]
+    },
+    "policy show": {
+        "node": "council",
+        "preset": "opensafely@1",
+        "floor": [
+            {
+                "rule": "smallest_group",
+                "value": 8,
+                "words": "Cells with fewer than 8 distinct people are withheld.",
+                "source": "preset opensafely@1: OpenSAFELY documentation",
+            }
+        ],
+        "not_here": [{"rule": "minima and maxima", "why": "Questions cannot ask for them."}],
+    },
     "ledger check": {"ledgers": [{"node": "council", "entries": 12, "root": "5f0c..."}]},
     "ledger checkpoint": {"node": "council", "checkpoint": "bridleway/council\n12\nXw...\n"},
     "ledger sealed": {"node": "council", "notes": [{"...": "exact figures and hidden cells"}]},

@@ -71,7 +71,7 @@ class Cli:
         return said
 
 
-_GROUPS = ("person", "source", "secret", "passport", "ledger")
+_GROUPS = ("person", "source", "secret", "passport", "policy", "ledger")
 
 
 @pytest.fixture(scope="session")

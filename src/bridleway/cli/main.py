@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bridleway.cli import asking, demo, doctor, ledger, passport, people, secrets, sources
+from bridleway.cli import asking, demo, doctor, ledger, passport, people, policy, secrets, sources
 from bridleway.keys.process import no_core_dumps
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(people.app, name="person")
 app.add_typer(sources.app, name="source")
 app.add_typer(secrets.app, name="secret")
 app.add_typer(passport.app, name="passport")
+app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 
 

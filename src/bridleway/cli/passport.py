@@ -262,7 +262,9 @@ def seal(
     as_json: JsonFlag = False,
 ) -> None:
     """Seal a complete passport to strict JSON in a DSSE envelope, signed by its author."""
-    from bridleway.model.canonical import canonical_json, sha256_hex
+    from bridleway.keys.dsse import peek
+    from bridleway.model.canonical import sha256_hex
+    from bridleway.model.passport import PAYLOAD_PASSPORT
     from bridleway.node.holdings import write_whole
     from bridleway.passport.gaps import require_complete
     from bridleway.passport.seal import seal as seal_passport
@@ -273,7 +275,7 @@ def seal(
         signer = place.unlock(author, password_for(author, password_file))
         envelope = seal_passport(document.value, signer)
     write_whole(to, envelope.decode())
-    digest = sha256_hex(canonical_json(document.value))
+    digest = sha256_hex(peek(envelope, PAYLOAD_PASSPORT))
     show(
         {"sealed": str(to), "digest": digest},
         as_json,

@@ -10,6 +10,7 @@ from typing import Any
 from bridleway.disclosure import rounding
 from bridleway.disclosure.rules import held
 from bridleway.disclosure.rules.smallest_group import threshold
+from bridleway.disclosure.statuses import statuses
 from bridleway.disclosure.table import MeasureFacts, Outside, Sensitivity, Table
 from bridleway.disclosure.words import rules_in_order
 from bridleway.errors import Refused
@@ -59,9 +60,11 @@ def clear(
         None if last is None else last.cells, outside,
     )  # fmt: skip
     hidden: dict[int, str] = {}
+    failed: dict[int, list[str]] = {}
     for rule in rules_in_order():
         for position in sorted(rule.hide(table, hidden)):
             hidden.setdefault(position, rule.NAME)
+            failed.setdefault(position, []).append(rule.NAME)
     shown = [
         ClearedCell(cell.key, _shown(table, i, hidden.get(i)), _people(table, i, hidden.get(i)))
         for i, cell in enumerate(combined.cells)
@@ -75,6 +78,7 @@ def clear(
         rules=rules,
         figures=_held_figures(protect_figures(combined.figures, rules), last, rules),
         reasons=reasons,
+        statuses=statuses(table, failed),
         held=tuple(i for i, name in sorted(hidden.items()) if name == held.NAME),
     )
 

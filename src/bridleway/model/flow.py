@@ -277,17 +277,31 @@ class ClearedCell:
 
 
 @dataclass(frozen=True, slots=True)
+class CellStatus:
+    """What rules say of one cell, for its controllers alone (see `disclosure.statuses`).
+
+    status: pass, review or fail. findings: (rule, measure) pairs; the measure is empty where the
+    finding is about the cell.
+    """
+
+    key: tuple[Any, ...]
+    status: str
+    findings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """What disclosure control lets through, and the controllers' sealed account of the rest.
 
-    reasons: (cell key, rule name) pairs for the sealed log only; they never leave with the
-    answer. held: positions among the combined cells of those that keep their last figures.
+    reasons: (cell key, rule name) pairs and statuses: for the sealed log only; they never leave
+    with the answer. held: positions among the combined cells of those that keep their last figures.
     """
 
     cells: tuple[ClearedCell, ...]
     rules: Rules
     figures: Mapping[str, Any]
     reasons: tuple[tuple[tuple[Any, ...], str], ...] = ()
+    statuses: tuple[CellStatus, ...] = ()
     held: tuple[int, ...] = ()
 
     @property

@@ -17,6 +17,7 @@ from bridleway.ledger.receipts import commitment
 from bridleway.model.flow import ALL, Cell, Cleared, Combined, Grant
 from bridleway.model.plan import Plan, Recipe
 from bridleway.node.meter import Meter
+from bridleway.node.note import notes_of
 from bridleway.node.overlap import Earlier, last_of, outside_of, record_of
 from bridleway.questions.plan import plan
 from bridleway.techniques.cells import count, people_matched
@@ -157,10 +158,7 @@ def clear_combined(
         "figures": dict(cleared.figures),
         "record": record_of(grant, cleared),
         "held": list(cleared.held),
-        "reasons": [
-            {"cell": ["(all)" if v is ALL else v for v in key], "rule": rule}
-            for key, rule in cleared.reasons
-        ],
+        "reasons": notes_of(cleared),
     }
 
 

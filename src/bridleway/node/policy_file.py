@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridleway.documents import Document, read_yaml_file
-from bridleway.errors import BridlewayError, UsageError, nearest
-from bridleway.model.policy import Policy, Rules
+from bridleway.errors import UsageError, nearest
+from bridleway.model.policy import Policy
+from bridleway.node.floor import rules_in
 
 DEFAULT_TEXT = """\
 # The floor of this node. A passport can only be stricter; the strictest of all touched nodes wins.
 policy: 1
+# preset: opensafely           # a floor by name (bridleway policy presets); rules only tighten it
 rules:
   smallest_group: 10            # fewest distinct people in a released cell (and in its complement)
   complement: true              # the people of the cell's base outside it are protected too
@@ -34,7 +36,10 @@ worker: {seconds: 60, memory_mb: 4096} # what one piece of a question may take b
 results_in_the_clear: false     # true: a passport may ask, in words, for results in the clear
 """
 
-_KNOWN = {"policy", "rules", "techniques", "callers", "budget", "results_in_the_clear", "worker"}
+_KNOWN = {
+    "policy", "preset", "rules", "techniques", "callers", "budget", "results_in_the_clear",
+    "worker",
+}  # fmt: skip
 _TECHNIQUES = ("local", "federated", "linked")
 
 
@@ -57,19 +62,8 @@ def policy_from(document: Document) -> Policy:
                 "Correct or remove it.",
                 where=document.where(key),
             )
-    try:
-        rules = Rules.from_json(body.get("rules") or {})
-    except BridlewayError as error:
-        error.where = error.where or document.where("rules")
-        raise
-    except TypeError:
-        raise UsageError(
-            "The rules are not a list of names and values.",
-            "Write `name: value` lines.",
-            where=document.where("rules"),
-        ) from None
     return Policy(
-        rules=rules,
+        rules=rules_in(document),
         techniques=_words(document, "techniques", _TECHNIQUES, _TECHNIQUES),
         callers=_words(document, "callers", (), None),
         budget=_whole(document, "budget", 200),
