@@ -257,7 +257,7 @@ def test_a_held_cell_that_was_withheld_stays_withheld() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "kept"), [(1_004, True), (1_007, True), (1_008, False), (1_016, False)]
+    ("now", "kept"), [(1_004, True), (1_008, True), (1_012, True), (1_013, False), (1_016, False)]
 )
 def test_side_figures_that_moved_a_little_are_held(now: int, kept: bool) -> None:
     """People matched and the like change only with k people or more."""
@@ -561,3 +561,18 @@ def test_a_margin_that_nobody_asked_for_has_no_status() -> None:
     """Statuses are about what the question shows."""
     made = replace(table(cell(20, "a"), cell(20, ALL)), asked=(True, False))
     assert [one.key for one in statuses(made, {})] == [("a",)]
+
+
+@pytest.mark.parametrize("function", ["stddev_samp", "var_pop"])
+def test_a_spread_of_nothing_is_withheld(function: str) -> None:
+    """With the mean beside it, a deviation of 0 tells everybody's value."""
+    measures = (PEOPLE, Measure(function, "spread", Column("t", "x")))  # type: ignore[arg-type]
+    question = Question(table="t", measures=measures, groups=())
+    facts = {"people": MeasureFacts(), "spread": MeasureFacts(low=0, high=9)}
+    numbers = {"people": 40, "base": 40, "rows": 40, "spread.people": 40, "spread.n": 40,
+               "spread.abs": 200, "spread.sum": 200, "spread.top": 5, "spread.top2": 5,
+               "spread.top_n": 10}  # fmt: skip
+    for squares, shown in ((40 * 25, False), (40 * 26, True)):
+        made = Combined((Cell((), {**numbers, "spread.sumsq": squares}),), (True,), {})
+        told = clear(made, question, K10, facts, Sensitivity())
+        assert (told.cells[0].values is not None) is shown

@@ -98,10 +98,10 @@ def _people(table: Table, position: int, hidden_by: str | None) -> int | None:
 
 
 def _held_figures(figures: dict[str, Any], last: Last | None, rules: Rules) -> dict[str, Any]:
-    """Keep side figures that moved by less than k since they were last released."""
+    """Keep side figures that may have moved by less than k since they were last released."""
     if last is None or not rules.hold:
         return figures
-    k = threshold(rules)
+    k = threshold(rules) + rules.rounding_counts  # both are rounded
     return {
         name: before
         if isinstance(before := last.figures.get(name), int)

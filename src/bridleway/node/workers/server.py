@@ -25,6 +25,7 @@ _MODULES = (
     "ibis.formats.pyarrow",
     "pandas",
     "pyarrow.pandas_compat",
+    "pyarrow.vendored.version",
 )
 _ROOMS = (
     "bridleway.disclosure.rules",
