@@ -115,6 +115,40 @@ SHAPES: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "secret set": {"node": "council", "secret": "housing-password"},
+    "secret list": {
+        "node": "council",
+        "secrets": [
+            {
+                "name": "housing-password",
+                "set": "2026-11-23T15:17:44Z",
+                "used_by": ["council.housing"],
+            }
+        ],
+        "keys": ["sealing", "signing"],
+        "recovery": ["age1..."],
+    },
+    "secret rotate": {
+        "node": "council",
+        "secrets": ["housing-password"],
+        "keys": ["sealing", "signing"],
+        "recovery": ["age1..."],
+    },
+    "doctor": {
+        "clean": False,
+        "findings": [
+            {
+                "severity": "error",
+                "check": "permissions",
+                "where": "nodes/council/keys/store.key",
+                "sentence": "Other users of this machine can read the file.",
+                "remedy": "Run: chmod 600 store.key; renew it if it may have been copied.",
+                "id": "3f9a0c5d1e7b",
+            }
+        ],
+        "accepted": [],
+        "checks": ["clock", "core_dumps", "disk"],
+    },
     "passport new": {
         "file": "visits.yaml",
         "gaps": 0,
@@ -161,13 +195,17 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 NOTES = {
-    "ask": "`values` is null where the cell is withheld; a margin's key is `{\"all\": true}`; a group "
+    "ask": '`values` is null where the cell is withheld; a margin\'s key is `{"all": true}`; a group '
     "of missing values has the key null. Sums, means and shares are decimal text.",
     "passport sign": "Decisions: a controller or guardian may `approve`, `approve_with_conditions`, "
     "`ask_changes`, `refuse`, `suspend`, `lift` or `revoke`; a data protection officer or lawyer "
     "`advise`s; a leader `back`s.",
     "passport check": "Exit code 5 if there is a gap. Findings that are `warning`s do not stop you.",
-    "passport export": "With `--to FILE` it prints `{\"file\": ..., \"format\": ...}` instead.",
+    "passport export": 'With `--to FILE` it prints `{"file": ..., "format": ...}` instead.',
+    "doctor": "Exit code 0 if nothing but notes was found, else 1. With `--accept` it prints "
+    '`{"accepted": {...}}`. Severities: `error`, `warning`, `note`.',
+    "secret list": "`set` is null where a source's URL names a secret that is not stored. No command "
+    "prints a value.",
     "demo": "With `--keep DIR` town and workspace stay; the demo's password is "
     "`the demo's password is public`.",
 }

@@ -21,8 +21,8 @@ from bridleway.errors import BridlewayError
 from bridleway.model.catalogue import ColumnFacts, EntityKey, TableFacts
 from bridleway.model.policy import Rules
 from bridleway.model.question import Question
-from bridleway.node.meeting import Meeting
-from bridleway.node.overlap import Earlier, read_earlier
+from bridleway.node.meeting import clear_combined, combined_of
+from bridleway.node.overlap import Earlier, last_of, read_earlier
 from bridleway.node.protect import Marks, frame_of
 from bridleway.node.rehearsal import rehearsal_grant
 from bridleway.questions.apart import Standing, in_place, require_apart
@@ -30,6 +30,7 @@ from bridleway.questions.canonical import canonical
 from bridleway.questions.plan import plan
 from bridleway.questions.sql import Scope, parse
 from bridleway.sources.run import run
+from bridleway.techniques.frames import to_ipc
 from tests.support.place import nhs_number
 
 PLACE = "office.people.people"
@@ -174,36 +175,33 @@ class Lab:
         made = plan(grant)
         task = made.tasks[0]
         marks = Marks(grant.question.digest.encode()[:32], bytes(32)) if task.marked else None
-        meeting = Meeting(grant, made)
-        frame, figures = frame_of(
+        frame, _ = frame_of(
             run(self.source, self.facts, task),  # type: ignore[arg-type]
             task,
             lambda _: bytes(32),
             marks,
         )
-        del figures
-        meeting.keep("office", "people", frame, {})
-        meeting.earlier = self.earlier(grant.question.digest, version)
-        last = meeting.last
+        parts = {("office", "people"): to_ipc(frame)}
+        earlier = self.earlier(grant.question.digest, version)
+        last = last_of(grant, earlier)
         before = None
         if last is not None:
             before = self.members.get(f"{grant.question.digest} {dict(last[1].versions)}")
-        meeting.combine(before)
-        meeting.clear()
-        if meeting.followed is not None and meeting.cleared is not None:
-            held = made.recipe.cells_at(meeting.cleared.held)
-            kept = meeting.followed.released(made.recipe, held)
+        combined, followed = combined_of(grant, made, parts, before, last is not None)
+        told = clear_combined(combined, grant, made.recipe, earlier)
+        if followed is not None:
+            kept = followed.released(made.recipe, made.recipe.cells_at(told["held"]))
             self.members[f"{grant.question.digest} {version}"] = kept.to_bytes()
         self.stored.append(
             {
                 "unit": grant.unit,
                 "rules": grant.rules.digest,
-                "answer": meeting.answer,
-                "figures": meeting.figures,
-                "record": meeting.record,
+                "answer": told["answer"],
+                "figures": told["figures"],
+                "record": told["record"],
             }
         )
-        return _rows(meeting.answer)
+        return _rows(told["answer"])
 
     def earlier(self, digest: str, version: Mapping[str, str]) -> tuple[Earlier, ...]:
         """Return what a touched node would hand to the meeting place."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import stat
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,6 @@ from bridleway.errors import BridlewayError, Refused, UsageError
 from bridleway.keys.dsse import Signer, open_envelope, seal
 from bridleway.keys.files import (
     load_person_key,
-    load_signing_key,
-    new_node_keys,
     new_person_key,
     write_private,
 )
@@ -84,17 +81,6 @@ def test_one_unknown_signer_spoils_the_envelope() -> None:
     """A signature nobody vouches for is not passed over."""
     with pytest.raises(Refused):
         open_envelope(seal(b"x", "t", ONE, TWO), "t", {ONE.key_id: ONE.public})
-
-
-def test_node_keys_are_0600_and_refused_when_others_can_read_them(tmp_path: Path) -> None:
-    """A key that others can read is no secret."""
-    new_node_keys(tmp_path)
-    path = tmp_path / "signing.pem"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    load_signing_key(path)
-    path.chmod(0o640)
-    with pytest.raises(Refused, match="Other users"):
-        load_signing_key(path)
 
 
 def test_a_key_is_never_written_over(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridleway.cli.frame import JsonFlag, WorkspaceOption, at, guarded, say, show
+from bridleway.cli.frame import JsonFlag, WorkspaceOption, at, guarded, json_text, say, show
 
 app = typer.Typer(help="Ledgers: append-only logs that can be checked.", no_args_is_help=True)
 
@@ -50,7 +49,7 @@ def checkpoint(
     """Print the node's signed checkpoint (C2SP), to keep elsewhere."""
     with at(workspace) as place:
         note = place.node(node).ledger.checkpoint()
-    show({"node": node, "checkpoint": note}, as_json, lambda: say(note.rstrip("\n")))
+    show({"node": node, "checkpoint": note}, as_json, lambda: say(*note.splitlines()))
 
 
 @app.command("sealed")
@@ -66,5 +65,5 @@ def sealed(
     show(
         {"node": node, "notes": notes},
         as_json,
-        lambda: say(*(json.dumps(n, ensure_ascii=False) for n in notes)),
+        lambda: say(*map(json_text, notes)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from bridleway.cli.frame import (
     WorkspaceOption,
     at,
     guarded,
+    json_text,
     password_for,
     say,
     show,
@@ -186,7 +186,7 @@ def check(
     with at(workspace) as place:
         document = _read(file)
         findings = _findings(place, document)
-        problems = _question_problems(document)
+        problems = _question_problems(document) or _together_problems(place, document)
     gaps = [f for f in findings if f.severity == "gap"]
 
     def lines() -> None:
@@ -204,6 +204,20 @@ def check(
     show(data, as_json, lines)
     if gaps or problems:
         raise typer.Exit(Gap.exit_code)
+
+
+def _together_problems(place: Workspace, document: Document) -> list[dict[str, str]]:
+    """Say where questions, or those of other passports, may not stand together."""
+    from bridleway.errors import BridlewayError
+
+    try:
+        found = place.weigh(document)
+    except BridlewayError:
+        return []  # the gap check has said what is missing
+    return [
+        {"where": f"{document.name}: questions", "sentence": e.sentence, "remedy": e.remedy}
+        for e in found
+    ]
 
 
 def _question_problems(document: Document) -> list[dict[str, str]]:
@@ -453,7 +467,7 @@ def show_passport(
             "reasons": list(standing.reasons),
         }
     if as_json:
-        print(json.dumps({**told, "passport": body}, ensure_ascii=False, default=str))
+        print(json_text({**told, "passport": body}))
         return
     from rich.console import Console
 
@@ -484,9 +498,9 @@ def export(
         write_whole(to, text)
         show({"file": str(to), "format": format_}, as_json, lambda: say(f"Wrote {to}."))
     elif as_json:
-        print(json.dumps({"format": format_, "text": text}, ensure_ascii=False))
+        print(json_text({"format": format_, "text": text}))
     else:
-        print(text)
+        say(*text.split("\n"))
 
 
 @app.command("list")

@@ -469,8 +469,11 @@ class Ledger:
             ).fetchone()[0]
             if counted != spent:
                 raise self._wrong("The budget does not fit the charges in the log.")
-        for table, kind in (("charge", "charge"), ("released", "release")):
-            for request, at in engine.execute(f"SELECT request, leaf FROM {table}"):  # noqa: S608
+        for listed, kind in (
+            ("SELECT request, leaf FROM charge", "charge"),
+            ("SELECT request, leaf FROM released", "release"),
+        ):
+            for request, at in engine.execute(listed):
                 if (
                     at >= len(leaves)
                     or leaves[at]["kind"] != kind

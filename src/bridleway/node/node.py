@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bridleway.ask import Asking
 from bridleway.disclosure.clear import Last, protect_figures
 from bridleway.errors import BridlewayError, Fault, Refused
 from bridleway.keys.dsse import Signer
-from bridleway.keys.files import load_sealing_key, load_signing_key
 from bridleway.keys.people import read_certificate
+from bridleway.keys.ring import KeyRing
 from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
 from bridleway.ledger.store import Ledger
@@ -31,27 +34,23 @@ from bridleway.node import messages
 from bridleway.node.admit import admit_certificate, admit_passport, admit_statement
 from bridleway.node.asking import moment, read_asking, stamp
 from bridleway.node.holdings import Holdings, file_stamp
-from bridleway.node.meeting import Meeting, Meetings, all_changed
+from bridleway.node.meeting import Meeting, Meetings
 from bridleway.node.members import KeptMembers
 from bridleway.node.messages import Message
 from bridleway.node.overlap import Earlier, last_of, read_earlier
 from bridleway.node.policy_file import read_policy
-from bridleway.node.protect import PERSON, Marks, frame_of, protected_names
+from bridleway.node.protect import PERSON, Marks, protected_names
 from bridleway.node.register import Register
 from bridleway.node.together import cell_keys_required, require_together
 from bridleway.node.transport import ERROR, Transport
+from bridleway.node.workers.runner import Inline, Runner
 from bridleway.passport.permit import permit, rules_of
 from bridleway.passport.seal import read_sealed
 from bridleway.passport.statements import read as read_statement
 from bridleway.questions.check import check
 from bridleway.questions.plan import plan
-from bridleway.sources.run import run
-from bridleway.techniques.cells import count
 from bridleway.techniques.changes import Followed
-from bridleway.techniques.federated import vector
-from bridleway.techniques.frames import to_ipc
 from bridleway.techniques.masks import mask
-from bridleway.techniques.tokens import question_key
 
 LONGEST_CLOCK_SKEW = 60  # seconds that an asking may come from the future
 LONGEST_ASKING_AGE = 900  # seconds after which an asking is stale
@@ -69,19 +68,22 @@ class Node:
         trust: Mapping[str, NodeKeys],
         clock: Callable[[], datetime],
         base: Path,
+        runner: Runner | None = None,
     ) -> None:
         self.id = node
+        self.runner: Runner = runner or Inline()
         self.folder = folder
         self.trust = trust
         self.clock = clock
-        self.holdings = Holdings(folder / "sources", node, base)
+        self.keyring = KeyRing(folder, trust[node])
+        self.holdings = Holdings(folder / "sources", node, base, self.keyring.secret)
         self.meetings = Meetings()
         self.transport: Transport | None = None
         self._secrets: dict[str, bytes] = {}
         self._pairs: dict[str, bytes] = {}
         self._charged: dict[str, Grant] = {}
         self._figures: dict[str, dict[str, Any]] = {}
-        self._followed: dict[str, Followed] = {}
+        self._kept: dict[str, bytes | memoryview] = {}
         self._answers: list[tuple[dict[str, Any], Earlier | None]] = []
         self._answers_read = -1
         self._lock = threading.Lock()
@@ -90,6 +92,7 @@ class Node:
         self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
             "catalogue": self._catalogue,
             "certificate": self._in_turn(self._certificate),
+            "weigh": self._in_turn(self._weigh),
             "passport": self._in_turn(self._passport),
             "statement": self._in_turn(self._statement),
             "share": self._share,
@@ -110,8 +113,8 @@ class Node:
 
     @cached_property
     def signer(self) -> Signer:
-        """The node's signing key. Refused if other users can read the file."""
-        return Signer.from_private(load_signing_key(self.folder / "keys" / "signing.pem"))
+        """The node's signing key. Refused if other users can read the files that open it."""
+        return Signer.from_private(self.keyring.signing())
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -130,7 +133,11 @@ class Node:
 
     @cached_property
     def _sealing_key(self) -> Any:
-        return load_sealing_key(self.folder / "keys" / "sealing.pem")
+        return self.keyring.sealing()
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Store a source's password, or replace it; open sources keep what they opened with."""
+        self.keyring.put(name, value, stamp(self.now()))
 
     def _own_secret(self, *use: str) -> bytes:
         """Return a secret of this node alone, the same every time, another for each use."""
@@ -257,17 +264,35 @@ class Node:
         self._keep("certificate", certificate.public_key, envelope, "")
         return {}
 
+    def _weigh(self, message: Message) -> Mapping[str, Any]:
+        """Say whether a passport would be taken in, and keep nothing."""
+        passport, _ = self._weighed(message)
+        return {"digest": passport.digest}
+
     def _passport(self, message: Message) -> Mapping[str, Any]:
-        envelope = message.body["envelope"].encode()
-        passport = read_sealed(envelope, self.register.people, on=self.now().date())
-        same_id = [p for p, _ in self.register.passports() if p.id == passport.id]
-        if all(p.digest != passport.digest for p in same_id):
-            admit_passport(passport, same_id)
-            self.register.pinned(passport)
-            rules = self.policy().rules.strictest(rules_of(passport))
-            require_together(self.register, self.holdings, self.id, passport, rules, self.now())
+        passport, new = self._weighed(message)
+        if new:
+            envelope = message.body["envelope"].encode()
             self._keep("passport", passport.digest, envelope, passport.id)
         return {"digest": passport.digest}
+
+    def _weighed(self, message: Message) -> tuple[Passport, bool]:
+        """Return a passport that may be taken in, and whether it is new here."""
+        now = self.now()
+        envelope = message.body["envelope"].encode()
+        passport = read_sealed(envelope, self.register.people, on=now.date())
+        same_id = [p for p, _ in self.register.passports() if p.id == passport.id]
+        if any(p.digest == passport.digest for p in same_id):
+            return passport, False
+        admit_passport(passport, same_id)
+        self.register.pinned(passport)  # every text is a question
+        self.weigh(passport)
+        return passport, True
+
+    def weigh(self, passport: Passport) -> None:
+        """Raise Refused if its questions and those of other passports could isolate people."""
+        rules = self.policy().rules.strictest(rules_of(passport))
+        require_together(self.register, self.holdings, self.id, passport, rules, self.now())
 
     def _statement(self, message: Message) -> Mapping[str, Any]:
         envelope = message.body["envelope"].encode()
@@ -475,41 +500,67 @@ class Node:
         if secret is None:
             raise Refused("The question's key is not here.", "Ask again.", code="key")
         made = plan(grant)
-        frames: dict[str, Any] = {}
-        for task in made.for_node(self.id):
-
-            def key_of(identifier: str, secret: bytes = secret) -> bytes:
-                return question_key(
-                    secret, grant.passport_digest, grant.question.digest, identifier
-                )
-
-            facts = next(s for s in grant.shares if s.node == self.id).tables[task.name]
-            with self.holdings.opened(task.source) as source:
-                marks = self._marks(task, grant)
-                frame, figures = frame_of(run(source, facts, task), task, key_of, marks)
-            exact = protected_names(figures.to_json(), task.name)
-            with self._lock:
-                self._figures.setdefault(grant.request, {})[task.name] = figures.to_json()
-            shown = protect_figures(exact, grant.rules)
-            if grant.technique == "linked":
-                body = {
-                    "table": task.name,
-                    "figures": self._named(shown, made.recipe.tables, grant),
-                }
-                if grant.nodes[0] == self.id:
-                    linker = self.trust[str(grant.linker)].sealing_key
-                    key = self._own_secret("members", grant.question.digest)
-                    body["members"] = seal_to(linker, key, grant.request.encode()).hex()
-                self.send(
-                    "partial", str(grant.linker), grant.request, body, memoryview(to_ipc(frame))
-                )
-            elif grant.technique == "local":
-                self.meetings.at(grant.request).keep(self.id, task.name, frame, shown)
-            else:
-                frames[task.name] = (frame, shown)
+        tasks = made.for_node(self.id)
+        told = {
+            "grant": grant.to_json(),
+            "node": self.id,
+            "base": str(self.holdings.base),
+            "threads": os.cpu_count() or 1,
+            "secret": secret.hex(),
+        }
         if grant.technique == "federated":
-            self._send_masked(grant, made, frames)
+            self._send_masked(grant, made, told, tasks)
+            return {}
+        for task in tasks:
+            done, (frame,) = self._work("frame", {**told, "task": self._place(task, grant)})
+            shown = self._counted(grant, task.name, done["figures"])
+            if grant.technique == "local":
+                self.meetings.at(grant.request).keep(self.id, task.name, frame, shown)
+                continue
+            body = {
+                "table": task.name,
+                "figures": self._named(shown, made.recipe.tables, grant),
+            }
+            if grant.nodes[0] == self.id:
+                linker = self.trust[str(grant.linker)].sealing_key
+                key = self._own_secret("members", grant.question.digest)
+                body["members"] = seal_to(linker, key, grant.request.encode()).hex()
+            self.send("partial", str(grant.linker), grant.request, body, frame)
         return {}
+
+    def _place(self, task: Task, grant: Grant) -> dict[str, Any]:
+        """Return what a worker has to know of a task's source."""
+        marks = self._marks(task, grant)
+        return {
+            "name": task.name,
+            "source": f"{self.id}.{task.source}",
+            "url": self.holdings.address(task.source),
+            "marks": None if marks is None else [marks.change.hex(), marks.record.hex()],
+        }
+
+    def _counted(self, grant: Grant, table: str, figures: dict[str, int]) -> dict[str, Any]:
+        """Keep the exact figures for the sealed log; return them as they may leave."""
+        with self._lock:
+            self._figures.setdefault(grant.request, {})[table] = figures
+        return protect_figures(protected_names(figures, table), grant.rules)
+
+    def _work(
+        self, job: str, told: Mapping[str, Any], blocks: Sequence[bytes | memoryview] = ()
+    ) -> tuple[dict[str, Any], list[memoryview]]:
+        """Let a worker do a job. What goes over its limits is logged, and stays charged."""
+        policy = self.policy()
+        try:
+            return self.runner.run(
+                job, told, blocks,
+                seconds=policy.worker_seconds, memory_mb=policy.worker_memory_mb,
+            )  # fmt: skip
+        except Refused as error:
+            if error.code in ("too-long", "worker"):
+                request = told["grant"]["request"]
+                body = {"request": request, "code": error.code, "job": job}
+                self.ledger.append("failed", body, stamp(self.now()))
+                error.where = self.id
+            raise
 
     def _named(
         self, shown: Mapping[str, Any], tables: tuple[str, ...], grant: Grant
@@ -518,28 +569,33 @@ class Node:
         several = any(len(grant.facts(table)) > 1 for table in tables)
         return {f"{name}@{self.id}" if several else name: value for name, value in shown.items()}
 
-    def _send_masked(self, grant: Grant, made: Any, frames: Mapping[str, Any]) -> None:
-        last = last_of(grant, self._earlier(grant))
+    def _send_masked(
+        self, grant: Grant, made: Plan, told: Mapping[str, Any], tasks: Sequence[Task]
+    ) -> None:
+        last = last_of(grant, self._earlier())
         before = self._members_before(grant, last)
-        counted = count(
-            made.recipe,
-            {table: [frame] for table, (frame, _) in frames.items()},
-            None if before is None else Followed.from_bytes(before),
+        done, (words, kept) = self._work(
+            "vector",
+            {
+                **told,
+                "tasks": [self._place(task, grant) for task in tasks],
+                "asked_before": last is not None,
+            },
+            [] if before is None else [before],
         )
-        cells = counted.cells
-        if before is None and last is not None:
-            cells = tuple(map(all_changed, cells))
-        if counted.followed is not None:
+        if len(kept):
             with self._lock:
-                self._followed[grant.request] = counted.followed
+                self._kept[grant.request] = kept
+        figures: dict[str, Any] = {}
+        for table, counted in done["figures"].items():
+            shown = self._counted(grant, table, counted)
+            figures |= self._named(shown, made.recipe.tables, grant)
         context = "\x00".join(
             (grant.passport_digest, grant.question.digest, digest_of(grant.versions), grant.request)
         ).encode()
         pairs = {node: self._pair(node) for node in grant.nodes if node != self.id}
-        masked = mask(vector(made.recipe, cells), self.id, pairs, context)
-        figures: dict[str, Any] = {}
-        for _, shown in frames.values():
-            figures |= self._named(shown, made.recipe.tables, grant)
+        numbers = np.frombuffer(words, dtype="<u8").reshape(-1, 2)
+        masked = mask(numbers, self.id, pairs, context)
         self.send(
             "partial", str(grant.linker), grant.request, {"figures": figures}, masked.tobytes()
         )
@@ -578,20 +634,31 @@ class Node:
 
     def _combine(self, message: Message) -> Mapping[str, Any]:
         meeting = self._meeting(message)
+        meeting.require_all()
         grant = meeting.grant
         told = self.send_all("related", dict.fromkeys(grant.nodes, {}), grant.request)
         answers = {canonical_json(a): a for t in told.values() for a in t.body["answers"]}
-        meeting.earlier = tuple(e for a in answers.values() if (e := read_earlier(a)) is not None)
+        meeting.related = list(answers.values())
+        meeting.earlier = tuple(e for a in meeting.related if (e := read_earlier(a)) is not None)
         if grant.technique == "local":
             meeting.members_key = self._own_secret("members", grant.question.digest)
         before = None
         if meeting.last is not None and meeting.members_key:
             versions = dict(meeting.last[1].versions)
             before = self.members.read(grant.question.digest, versions, meeting.members_key)
-        meeting.combine(before)
+        done, (kept,) = self._work(
+            "combine",
+            {
+                "grant": grant.to_json(),
+                "parts": [list(place) for place in meeting.parts],
+                "asked_before": meeting.last is not None,
+            },
+            [*meeting.parts.values(), *(() if before is None else (before,))],
+        )
+        meeting.met(done["combined"], kept)
         return {}
 
-    def _earlier(self, grant: Grant) -> list[Earlier]:
+    def _earlier(self) -> list[Earlier]:
         return [e for _, e in self._read_answers() if e is not None]
 
     def _members_before(self, grant: Grant, last: tuple[Last, Earlier] | None) -> bytes | None:
@@ -628,7 +695,13 @@ class Node:
         }
 
     def _clear(self, message: Message) -> Mapping[str, Any]:
-        self._meeting(message).clear()
+        meeting = self._meeting(message)
+        told = {
+            "grant": meeting.grant.to_json(),
+            "combined": meeting.combined,
+            "earlier": meeting.related,
+        }
+        meeting.cleared(self._work("clear", told)[0])
         return {}
 
     def _meeting(self, message: Message) -> Meeting:
@@ -646,14 +719,8 @@ class Node:
                 meeting.answer = dict(message.body["stored"]["answer"])
                 meeting.figures = dict(message.body["stored"]["figures"])
                 meeting.record = message.body["stored"].get("record")
-            elif meeting.members_key and meeting.followed is not None and meeting.cleared:
-                self._keep_members(
-                    meeting.plan,
-                    meeting.grant,
-                    meeting.followed,
-                    meeting.members_key,
-                    meeting.cleared.held,
-                )
+            elif meeting.members_key and len(meeting.kept):
+                self._keep_members(meeting.grant, meeting.kept, meeting.members_key, meeting.held)
             return {"receipt": self._receipt(meeting, int(message.body["cost"])).decode()}
         finally:
             self.meetings.end(message.request)
@@ -664,13 +731,13 @@ class Node:
         answer = dict(meeting.answer or {})
         withheld = all(row["values"] is None for row in answer["rows"])
         outcome = "withheld" if withheld else "answered"
-        reasons = canonical_json(_reasons(meeting))
+        reasons = canonical_json(meeting.reasons)
         common = {
             "commitment": agreed,
             "answer": answer,
             "figures": dict(meeting.figures),
             "record": meeting.record,
-            "held": list(meeting.cleared.held) if meeting.cleared else [],
+            "held": meeting.held,
             "outcome": outcome,
         }
         bodies = {
@@ -755,10 +822,10 @@ class Node:
             }
         )
         with self._lock:
-            followed = self._followed.pop(grant.request, None)
-        if followed is not None:
+            kept = self._kept.pop(grant.request, None)
+        if kept is not None:
             key = self._own_secret("members", grant.question.digest)
-            self._keep_members(plan(grant), grant, followed, key, message.body["held"])
+            self._keep_members(grant, kept, key, message.body["held"])
         told = open_sealed(
             self._sealing_key, bytes.fromhex(message.body["reasons"]), grant.request.encode()
         )
@@ -784,11 +851,15 @@ class Node:
         return {"charge": charge, "release": release}
 
     def _keep_members(
-        self, made: Plan, grant: Grant, followed: Followed, key: bytes, held: Iterable[int]
+        self, grant: Grant, kept: bytes | memoryview, key: bytes, held: Sequence[int]
     ) -> None:
         """Keep who is in which cell before anything leaves: later versions are held to it."""
-        kept = followed.released(made.recipe, made.recipe.cells_at(held))
-        self.members.write(grant.question.digest, grant.versions, key, kept.to_bytes())
+        if held:
+            told = {"grant": grant.to_json(), "held": list(held)}
+            _, (kept,) = self._work("released", told, [kept])
+        else:
+            kept = Followed.all_released(kept)
+        self.members.write(grant.question.digest, grant.versions, key, bytes(kept))
 
     # -- refusals
 
@@ -851,12 +922,3 @@ def read_grant(payload: bytes) -> tuple[Grant, tuple[Message, ...]]:
 def closer(grant: Grant) -> str:
     """Return the node where the question meets: the linker, or the only source."""
     return grant.linker or grant.nodes[0]
-
-
-def _reasons(meeting: Meeting) -> list[Any]:
-    if meeting.cleared is None:
-        return []
-    return [
-        {"cell": ["(all)" if repr(v) == "ALL" else v for v in key], "rule": rule}
-        for key, rule in meeting.cleared.reasons
-    ]

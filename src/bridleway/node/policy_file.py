@@ -30,10 +30,11 @@ rules:
 techniques: [local, federated, linked] # how this node will compute with others
 callers: []                     # node ids whose people may ask; empty: every pinned node
 budget: 200                     # different questions that one data version answers at most
+worker: {seconds: 60, memory_mb: 4096} # what one piece of a question may take before it is killed
 results_in_the_clear: false     # true: a passport may ask, in words, for results in the clear
 """
 
-_KNOWN = {"policy", "rules", "techniques", "callers", "budget", "results_in_the_clear"}
+_KNOWN = {"policy", "rules", "techniques", "callers", "budget", "results_in_the_clear", "worker"}
 _TECHNIQUES = ("local", "federated", "linked")
 
 
@@ -73,7 +74,26 @@ def policy_from(document: Document) -> Policy:
         callers=_words(document, "callers", (), None),
         budget=_whole(document, "budget", 200),
         results_in_the_clear=_flag(document, "results_in_the_clear"),
+        worker_seconds=_limit(document, "seconds", 60),
+        worker_memory_mb=_limit(document, "memory_mb", 4096),
     )
+
+
+def _limit(document: Document, name: str, default: int) -> int:
+    worker = document.value.get("worker", {})
+    if not isinstance(worker, dict) or set(worker) - {"seconds", "memory_mb"}:
+        raise UsageError(
+            "'worker' is not what a worker may take.",
+            "Write worker: {seconds: 60, memory_mb: 4096}.",
+            where=document.where("worker"),
+        )
+    value = worker.get(name, default)
+    if type(value) is not int or value < 1:
+        raise UsageError(
+            f"'worker.{name}' is not a whole number.", "Write 1 or more.",
+            where=document.where("worker", name),
+        )  # fmt: skip
+    return value
 
 
 def _words(

@@ -3,7 +3,7 @@
 DIR/
   workspace.json      setting and node ids
   trust.json          pinned public keys of every node
-  nodes/NODE/         policy.yaml, keys/, people/, sources/, ledger.sqlite, receipts/
+  nodes/NODE/         policy.yaml, secrets.age, keys/, people/, sources/, ledger.sqlite, receipts/
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from typing import Any
 from bridleway.answer import Answer
 from bridleway.ask import ask
 from bridleway.documents import Document, read_yaml_file
-from bridleway.errors import Fault, Gap, UsageError, nearest
+from bridleway.errors import Fault, Gap, Refused, UsageError, nearest
 from bridleway.keys.dsse import Signer
-from bridleway.keys.files import load_person_key, new_node_keys, new_person_key
+from bridleway.keys.files import load_person_key, new_person_key
 from bridleway.keys.people import certify
+from bridleway.keys.process import no_core_dumps
+from bridleway.keys.ring import new_node
 from bridleway.keys.trust import read_trust, trust_text
-from bridleway.model.canonical import sha256_hex
+from bridleway.model.canonical import digest_of, sha256_hex
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.names import require_id, slug
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
@@ -37,7 +39,10 @@ from bridleway.node.node import Node
 from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
 from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt
+from bridleway.node.shield import shielded_class
 from bridleway.node.transport import Embedded
+from bridleway.node.workers.runner import Runner, default_runner
+from bridleway.passport.body import passport_from_body
 from bridleway.passport.seal import seal
 from bridleway.passport.state import Standing
 from bridleway.passport.statements import make as make_statement
@@ -49,18 +54,26 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@shielded_class
 class Workspace:
     """The nodes of one project, embedded in this process.
 
     Open one with `Workspace.open(folder)`; make one with `Workspace.init`.
     """
 
-    def __init__(self, root: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], datetime] = _utc_now,
+        runner: Runner | None = None,
+    ) -> None:
+        no_core_dumps()
         self.root = root
+        self.runner = runner or default_runner()
         self.clock = clock
         self.trust: dict[str, NodeKeys] = read_trust(root / "trust.json")
         self.nodes: dict[str, Node] = {
-            node: Node(node, root / "nodes" / node, self.trust, self.now, root)
+            node: Node(node, root / "nodes" / node, self.trust, self.now, root, self.runner)
             for node in self.trust
         }
         self.transport = Embedded(self.nodes, threads=2 * (os.cpu_count() or 1))
@@ -84,12 +97,11 @@ class Workspace:
         existed = target.exists()
         building = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            building.mkdir(parents=True)
+            building.mkdir(parents=True, mode=0o700)
             nodes = {}
             for node, name in zip(ids, organisations, strict=True):
                 folder = building / "nodes" / node
-                signing, sealing = new_node_keys(folder / "keys")
-                nodes[node] = NodeKeys(node, name, signing, sealing)
+                nodes[node] = new_node(folder, node, name)
                 (folder / "sources").mkdir()
                 write_whole(folder / "policy.yaml", DEFAULT_TEXT)
             write_whole(building / "trust.json", trust_text(nodes))
@@ -117,7 +129,10 @@ class Workspace:
         start = Path(root).resolve()
         for folder in (start, *start.parents):
             if (folder / "workspace.json").exists():
-                return cls(folder, clock)
+                place = cls(folder, clock)
+                for node in place.nodes.values():
+                    node.keyring.require_private()
+                return place
         raise UsageError(
             "There is no workspace here.",
             "Make one: bridleway init DIR --organisation NAME ...; or add --workspace DIR.",
@@ -128,6 +143,7 @@ class Workspace:
         """Let go of every source and ledger."""
         for node in self.nodes.values():
             node.close()
+        self.runner.close()
 
     def __enter__(self) -> Workspace:
         return self
@@ -224,10 +240,7 @@ class Workspace:
         The caller has run the gap check; every node checks structure, signature and version.
         """
         signer = self.unlock(author, password)
-        envelope = seal(document.value, signer)
-        home = self.node(author.partition("/")[0])
-        self._tell_all(home, "passport", {"envelope": envelope.decode()})
-        return home.register.by_digest(self._digest_of(envelope))[0]
+        return self.submit_sealed(seal(document.value, signer), author.partition("/")[0])
 
     @staticmethod
     def _digest_of(envelope: bytes) -> str:
@@ -236,9 +249,24 @@ class Workspace:
 
         return sha256_hex(peek(envelope, PAYLOAD_PASSPORT))
 
+    def weigh(self, document: Document) -> list[Refused]:
+        """Return what nodes would answer to this text beside all passports that stand.
+
+        Nothing is sealed or kept. The text has been through the gap check.
+        """
+        passport = passport_from_body(document.value, digest_of(document.value))
+        found: dict[str, Refused] = {}
+        for node in self.nodes.values():
+            try:
+                node.weigh(passport)
+            except Refused as error:
+                found[error.sentence] = error
+        return list(found.values())
+
     def submit_sealed(self, envelope: bytes, node: str) -> Passport:
-        """Lay an already sealed passport before every node."""
+        """Lay an already sealed passport before every node, once all would take it."""
         home = self.node(node)
+        self._tell_all(home, "weigh", {"envelope": envelope.decode()})
         self._tell_all(home, "passport", {"envelope": envelope.decode()})
         return home.register.by_digest(self._digest_of(envelope))[0]
 
