@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from bridleway.errors import BridlewayError
+from bridleway.keys.files import ARGON2
 from bridleway.node.holdings import Holdings
 from bridleway.node.workspace import Workspace
 from tests.support.place import PASSWORD, approve, body, make_place, submit
@@ -32,6 +33,17 @@ def standing_place(folder: Path, people: int = 300, **changes: Any) -> Workspace
     submit(place, body(**changes))
     approve(place, PASSPORT)
     return place
+
+
+@contextmanager
+def quick_passwords() -> Iterator[None]:
+    """Let Argon2 cost little inside the block: these tests are not about guessing passwords."""
+    kept = dict(ARGON2)
+    ARGON2.update(iterations=1, lanes=1, memory_cost=64)
+    try:
+        yield
+    finally:
+        ARGON2.update(kept)
 
 
 @contextmanager

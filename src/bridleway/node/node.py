@@ -402,7 +402,11 @@ class Node:
         if not grant.rules.at_least_as_strict_as(rules_of(passport)):
             raise wrong
         facts = {t: grant.facts(t) for t in grant.question.tables}
-        if check(asking.question, facts, grant.at_most, grant.technique) != grant.question:
+        typed = check(
+            asking.question, facts, grant.at_most, grant.technique,
+            most_cells=grant.rules.most_cells,
+        )  # fmt: skip
+        if typed != grant.question:
             raise wrong
         return grant, asking, passport
 

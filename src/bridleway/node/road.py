@@ -50,15 +50,18 @@ class NodeRoad:
             t: tuple(share.tables[t] for share in shares if t in share.tables)
             for t in asking.question.tables
         }
+        rules = strictest_of([rules_of(passport), *(share.rules for share in shares)])
         return Grant(
             passport_id=passport.id,
             passport_digest=passport.digest,
             question_id=pinned.id,
-            question=check(asking.question, facts, at_most, pinned.technique),
+            question=check(
+                asking.question, facts, at_most, pinned.technique, most_cells=rules.most_cells
+            ),
             technique=pinned.technique,
             linker=passport.linker if pinned.technique != "local" else None,
             shares=shares,
-            rules=strictest_of([rules_of(passport), *(share.rules for share in shares)]),
+            rules=rules,
             asker=asking.asker,
             request=asking.request,
             at=stamp(self.node.now()),
