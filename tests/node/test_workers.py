@@ -238,7 +238,9 @@ def test_a_confined_process_writes_nothing_connects_nowhere_and_starts_nothing(
 
 
 def test_data_that_changes_while_it_is_read_is_not_answered(tmp_path: Path) -> None:
-    told, blocks = _slow(tmp_path, "list_sum(list_transform(range(60000), x -> x + length(nhs_number))) > 0")
+    told, blocks = _slow(
+        tmp_path, "list_sum(list_transform(range(60000), x -> x + length(nhs_number))) > 0"
+    )
     path = tmp_path / "slow.duckdb"
     touch = threading.Timer(0.4, lambda: os.utime(path))
     touch.start()
