@@ -192,6 +192,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "ledger check": {"ledgers": [{"node": "council", "entries": 12, "root": "5f0c..."}]},
     "ledger checkpoint": {"node": "council", "checkpoint": "bridleway/council\n12\nXw...\n"},
     "ledger sealed": {"node": "council", "notes": [{"...": "exact figures and hidden cells"}]},
+    "ledger new-epoch": {"node": "council", "epoch": 2},
 }
 
 NOTES = {

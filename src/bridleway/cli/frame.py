@@ -33,6 +33,7 @@ WorkspaceOption = Annotated[
         show_default="this folder",
     ),
 ]  # fmt: skip
+AsOption = Annotated[str, typer.Option("--as", help="The person: NODE/NAME.")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridleway.cli.frame import (
+    AsOption,
     JsonFlag,
     PasswordFile,
     WorkspaceOption,
@@ -34,7 +35,6 @@ app = typer.Typer(help="Passports: the decision that the data path enforces.", n
 
 FileArgument = Annotated[Path, typer.Argument(help="The passport's YAML file.")]
 IdArgument = Annotated[str, typer.Argument(help="The passport's id.")]
-AsOption = Annotated[str, typer.Option("--as", help="The person: NODE/NAME.")]
 VersionOption = Annotated[int | None, typer.Option("--version", help="Default: the newest.")]
 
 

@@ -255,6 +255,7 @@ class _Check:
         if keys is None:
             raise _fails(f"'{node}' is not in the trust file.")
         checkpoint = notes.verify(proof["checkpoint"], node, keys.signing_key)
+        self._cosigned(node, proof["checkpoint"])
         leaf = proof["leaf"].encode()
         path = [bytes.fromhex(part) for part in proof["path"]]
         if checkpoint.size != proof["size"] or not tree.verify_inclusion(
@@ -265,6 +266,16 @@ class _Check:
         if told["kind"] != kind or told["node"] != node:
             raise _fails(f"an entry of '{node}' is of another kind.")
         return told
+
+    def _cosigned(self, node: str, note: str) -> None:
+        """Check that another node saw this very log, where there is another."""
+        others = {n: keys.signing_key for n, keys in self.trust.items() if n != node}
+        found = notes.cosigners(note, others, node)
+        if others and not found:
+            raise _fails(f"no other node co-signed the log of '{node}'.")
+        told = f"the log of '{node}' is co-signed by {', '.join(found)}"
+        if found and told not in self.checks:
+            self.checks.append(told)
 
     @staticmethod
     def _same(leaf: Mapping[str, Any], wanted: Mapping[str, Any], sentence: str) -> None:

@@ -24,13 +24,13 @@ from bridleway.keys.ring import KeyRing
 from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
 from bridleway.ledger.store import Ledger
-from bridleway.model.canonical import canonical_json, digest_of, strict_json
+from bridleway.model.canonical import canonical_json, digest_of, sha256_hex, strict_json
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Grant, Share, Task
-from bridleway.model.passport import NodeKeys, Passport
+from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
 from bridleway.model.plan import Plan
 from bridleway.model.policy import Policy
-from bridleway.node import messages
+from bridleway.node import messages, witnesses
 from bridleway.node.admit import admit_certificate, admit_passport, admit_statement
 from bridleway.node.asking import moment, read_asking, stamp
 from bridleway.node.holdings import Holdings, file_stamp
@@ -54,6 +54,8 @@ from bridleway.techniques.masks import mask
 
 LONGEST_CLOCK_SKEW = 60  # seconds that an asking may come from the future
 LONGEST_ASKING_AGE = 900  # seconds after which an asking is stale
+
+_BEFORE_THE_START = frozenset({"seen", "witness", "epoch", "catalogue"})
 
 SETTING = "embedded: one operator ran this process and held the keys of every node"
 
@@ -87,6 +89,8 @@ class Node:
         self._answers: list[tuple[dict[str, Any], Earlier | None]] = []
         self._answers_read = -1
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._started = False
         self._registering = threading.Lock()
         self._policy: tuple[tuple[int, int], Policy] | None = None
         self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
@@ -107,6 +111,10 @@ class Node:
             "clear": self._clear,
             "release": self._release,
             "issue": self._issue,
+            "seen": self._seen,
+            "witness": self._witness,
+            "prove": self._prove,
+            "epoch": self._in_turn(self._epoch),
         }
 
     # -- what the node has
@@ -218,6 +226,8 @@ class Node:
             handler = self._handlers.get(message.kind)
             if handler is None:
                 raise Refused("This node does not know that kind of message.", "Update it.")
+            if message.kind not in _BEFORE_THE_START:
+                self._require_started(message.request)
             body = handler(message)
         except BridlewayError as error:
             return self.message(ERROR, message.sender, message.request, error.to_json())
@@ -229,6 +239,62 @@ class Node:
             )
             return self.message(ERROR, message.sender, message.request, fault.to_json())
         return self.message(f"{message.kind}.ok", message.sender, message.request, body)
+
+    # -- witnesses
+
+    def _require_started(self, request: str) -> None:
+        """See, before the first deed of this process, that others saw no other log of this node."""
+        if self._started:
+            return
+        with self._starting:
+            if not self._started:
+                witnesses.require_whole(self, request)
+                self._started = True
+
+    def _seen(self, message: Message) -> Mapping[str, Any]:
+        return {"seen": witnesses.seen_by(self.ledger, map(str, message.body["nodes"]))}
+
+    def _witness(self, message: Message) -> Mapping[str, Any]:
+        return witnesses.cosign(self, message.body["logs"], int(self.now().timestamp()))
+
+    def _prove(self, message: Message) -> Mapping[str, Any]:
+        """Prove the charge and release of a question again, under the newest checkpoint."""
+        indexes = self.ledger.leaves_of(message.request)
+        return self._proven(indexes, message.body["seen"])
+
+    def _proven(self, indexes: Sequence[int], seen: Mapping[str, Any]) -> dict[str, Any]:
+        proofs = self.ledger.proofs(indexes)
+        proven = int(proofs[0]["size"])
+        return {
+            "proofs": proofs,
+            "note": proofs[0]["checkpoint"],
+            "growth": witnesses.growth(self.ledger, seen, proven),
+        }
+
+    def next_epoch(self, by: PersonCertificate, signer: Signer, reasons: str) -> bytes:
+        """Return this node's next epoch, signed by its controller."""
+        known = witnesses.seen_of(self, [self.id], secrets.token_hex(8))
+        told = [s[self.id]["origin"] for w, s in known.items() if w != self.id]
+        epochs = [int(o.rpartition("/")[2]) if o.count("/") == 2 else 1 for o in told]
+        epoch = max([witnesses.epoch_of(self.ledger, self.id), *epochs]) + 1
+        return witnesses.make_epoch(self.ledger, epoch, by, signer, reasons, stamp(self.now()))
+
+    def _epoch(self, message: Message) -> Mapping[str, Any]:
+        now = self.now()
+        envelope = message.body["envelope"].encode()
+        told = witnesses.read_epoch(envelope, self.register.people, now)
+        if told["node"] != message.sender:
+            raise Refused("A node begins its own epochs.", "It lays it before the others.")
+        if told["node"] != self.id:
+            if told["epoch"] <= witnesses.epoch_of(self.ledger, told["node"]):
+                raise Refused("That epoch is not new here.", "Sign the next one.", code="epoch")
+            self._keep("epoch", str(told["epoch"]), envelope, told["node"])
+            return {}
+        spent = {p.id: max(p.most_runs, 0) for p, _ in self.register.passports()}
+        body = {"envelope": sha256_hex(envelope), "by": told["by"]}
+        self.ledger.begin_epoch(int(told["epoch"]), body, stamp(now), spent)
+        self._started = True
+        return {}
 
     # -- the register
 
@@ -737,7 +803,7 @@ class Node:
         withheld = all(row["values"] is None for row in answer["rows"])
         outcome = "withheld" if withheld else "answered"
         reasons = canonical_json(meeting.reasons)
-        common = {
+        common: dict[str, Any] = {
             "commitment": agreed,
             "answer": answer,
             "figures": dict(meeting.figures),
@@ -746,7 +812,7 @@ class Node:
             "outcome": outcome,
             "again": meeting.again,
         }
-        bodies = {
+        bodies: dict[str, dict[str, Any]] = {
             node: common
             | {
                 "reasons": seal_to(
@@ -755,7 +821,19 @@ class Node:
             }
             for node in grant.nodes
         }
+        seen = witnesses.seen_of(self, grant.nodes, grant.request)
+        for node, body in bodies.items():
+            body["seen"] = {w: nodes[node] for w, nodes in seen.items() if node in nodes}
         answers = self.send_all("release", bodies, grant.request)
+        entries = {node: dict(answer.body) for node, answer in answers.items()}
+        lines = witnesses.cosigned(self, entries, seen, self._again(grant.request), grant.request)
+        logged = []
+        for node in grant.nodes:
+            charge, release = (
+                {**proof, "checkpoint": proof["checkpoint"] + lines[node]}
+                for proof in entries[node]["proofs"]
+            )
+            logged.append({"node": node, "charge": charge, "release": release})
         passport, envelope = self.register.by_digest(grant.passport_digest)
         body = {
             "receipt": 1,
@@ -790,7 +868,7 @@ class Node:
             "energy": meeting.meter.energy(),
             "cost": cost,
             "refusal": None,
-            "ledger": [{"node": node, **answers[node].body} for node in grant.nodes],
+            "ledger": logged,
         }
         return issue(body, self.signer)
 
@@ -856,10 +934,18 @@ class Node:
             at=stamp(self.now()),
             note=self._sealed_note(grant.request, json.loads(told)),
         )
-        charge, release = self.ledger.proofs([self.ledger.charge_index(grant.request), index])
         with self._lock:
             self._charged.pop(grant.request, None)
-        return {"charge": charge, "release": release}
+        indexes = [self.ledger.charge_index(grant.request), index]
+        return self._proven(indexes, message.body["seen"])
+
+    def _again(self, request: str) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+        """Return what asks a node to prove its entries once more."""
+
+        def again(node: str, seen: Mapping[str, Any]) -> dict[str, Any]:
+            return dict(self.send("prove", node, request, {"seen": dict(seen)}).body)
+
+        return again
 
     def _keep_members(
         self, grant: Grant, kept: bytes | memoryview, key: bytes, held: Sequence[int]
@@ -883,6 +969,7 @@ class Node:
             "code": error.code,
         }
         index = self.ledger.append("refused", body, stamp(self.now()))
+        proof = self._witnessed(index, asking.request)
         return issue(
             {
                 "receipt": 1,
@@ -899,10 +986,23 @@ class Node:
                 },
                 "passport": {"id": asking.passport_id},
                 "refusal": error.to_json(),
-                "ledger": [{"node": self.id, "refused": self.ledger.proof(index)}],
+                "ledger": [{"node": self.id, "refused": proof}],
             },
             self.signer,
         )
+
+    def _witnessed(self, index: int, request: str) -> dict[str, Any]:
+        """Return the proof of one of this node's own entries, its checkpoint co-signed."""
+
+        def again(_: str, seen: Mapping[str, Any]) -> dict[str, Any]:
+            return self._proven([index], seen)
+
+        seen = witnesses.seen_of(self, [self.id], request)
+        mine = {w: nodes[self.id] for w, nodes in seen.items() if self.id in nodes}
+        entries = {self.id: self._proven([index], mine)}
+        lines = witnesses.cosigned(self, entries, seen, again, request)
+        proof = entries[self.id]["proofs"][0]
+        return {**proof, "checkpoint": proof["checkpoint"] + lines[self.id]}
 
 
 @lru_cache(maxsize=32)

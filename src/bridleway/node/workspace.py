@@ -232,10 +232,20 @@ class Workspace:
         """Declare a data version of a source, and log it."""
         home = self.node(node)
         made = home.holdings.release(name, stamp(self.now()))
-        home.ledger.append(
-            "data-version", {"source": f"{node}.{name}", "version": made.version}, made.at
-        )
+        home.ledger.declare({"source": f"{node}.{name}", "version": made.version}, made.at)
         return made
+
+    def new_epoch(self, node: str, person: str, password: str, reasons: str) -> int:
+        """Let a node go on after a restore from backup; return its epoch.
+
+        Signed by a controller of the node and laid before every node. Nothing that was declared
+        before may be asked: what the lost log had charged is not known.
+        """
+        home = self.node(node)
+        signer = self.unlock(person, password)
+        envelope = home.next_epoch(self.person(person), signer, reasons)
+        self._tell_all(home, "epoch", {"envelope": envelope.decode()})
+        return home.ledger.epoch
 
     # -- passports
 
