@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridleway.errors import BridlewayError, Refused
@@ -28,6 +28,7 @@ from bridleway.model.question import Question, question_from_json
 
 APPROVES = ("approve", "approve_with_conditions")
 ENDS = ("refuse", "revoke")
+LONGEST_CLOCK_SKEW = timedelta(seconds=60)  # between the nodes that signed and answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,7 @@ class _Check:
             if (
                 told["role"] == "controller"
                 and told["decision"] in APPROVES
+                and _moment(told["at"]) <= at + LONGEST_CLOCK_SKEW
                 and at <= _end(told["until"])
             ):
                 if person.id == passport["roles"]["author"]:

@@ -34,6 +34,7 @@ class Meeting:
 
     parts: what came, by (node, table); table is empty for masked numbers. kept: members as bytes.
     held: positions of held cells; reasons: (cell key, rule) of hidden ones, for the sealed log.
+    again: the answer was released before, and the asker's node brought it back.
     """
 
     grant: Grant
@@ -51,6 +52,7 @@ class Meeting:
     salt: str = ""
     answer: dict[str, Any] | None = None
     record: dict[str, Any] | None = None
+    again: bool = False
 
     def receive(self, node: str, body: Mapping[str, Any], attachment: bytes | memoryview) -> None:
         """Take one node's partial result. Raises Refused from a node that does not take part."""

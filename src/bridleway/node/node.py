@@ -468,7 +468,11 @@ class Node:
         if not grant.rules.at_least_as_strict_as(rules_of(passport)):
             raise wrong
         facts = {t: grant.facts(t) for t in grant.question.tables}
-        if check(asking.question, facts, grant.at_most, grant.technique) != grant.question:
+        typed = check(
+            asking.question, facts, grant.at_most, grant.technique,
+            most_cells=grant.rules.most_cells,
+        )  # fmt: skip
+        if typed != grant.question:
             raise wrong
         return grant, asking, passport
 
@@ -785,6 +789,7 @@ class Node:
                 meeting.answer = dict(message.body["stored"]["answer"])
                 meeting.figures = dict(message.body["stored"]["figures"])
                 meeting.record = message.body["stored"].get("record")
+                meeting.again = True
             elif meeting.members_key and len(meeting.kept):
                 self._keep_members(meeting.grant, meeting.kept, meeting.members_key, meeting.held)
             return {"receipt": self._receipt(meeting, int(message.body["cost"])).decode()}
@@ -805,6 +810,7 @@ class Node:
             "record": meeting.record,
             "held": meeting.held,
             "outcome": outcome,
+            "again": meeting.again,
         }
         bodies: dict[str, dict[str, Any]] = {
             node: common
@@ -881,17 +887,22 @@ class Node:
             )
         rules = grant.rules.digest
         record = message.body["record"]
-        for known, before, _, _ in self.ledger.stored(grant.unit):
-            if known != rules:
-                continue
-            if strict_json(before)["answer"] != message.body["answer"]:
-                raise Refused(
-                    "The same question on the same data was answered otherwise before.",
-                    "Nothing is released; tell the node's operator.",
-                    code="not-the-same",
-                    where=self.id,
-                )
-            record = strict_json(before).get("record")
+        shown = ("answer", "figures") if message.body["again"] else ("answer",)
+        before = [
+            strict_json(told) for r, told, _, _ in self.ledger.stored(grant.unit) if r == rules
+        ]
+        # What the asker's node brings back has to be what was released here, and nothing else.
+        if (message.body["again"] and not before) or any(
+            told[part] != message.body[part] for told in before for part in shown
+        ):
+            raise Refused(
+                "The same question on the same data was answered otherwise before.",
+                "Nothing is released; tell the node's operator.",
+                code="not-the-same",
+                where=self.id,
+            )
+        if before:
+            record = before[-1].get("record")
         answer = canonical_json(
             {
                 "answer": message.body["answer"],

@@ -38,7 +38,12 @@ from bridleway.node.holdings import DataVersion, write_whole
 from bridleway.node.node import Node
 from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
-from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt
+from bridleway.node.road import (
+    NodeRoad,
+    answer_from_receipt,
+    kept_receipt,
+    require_receipt_of,
+)
 from bridleway.node.shield import shielded_class
 from bridleway.node.transport import Embedded
 from bridleway.node.workers.runner import Runner, default_runner
@@ -357,15 +362,17 @@ class Workspace:
         The same request id returns the stored answer. Raises Refused or Gap with `.receipt`.
         """
         home = self.node(asker.partition("/")[0])
+        signer = self.unlock(asker, password)
+        passport, _, _ = home.register.current(passport_id, self.now())
+        asked = self._question(question, passport, home)
         if request is not None:
             before = kept_receipt(home.folder, request)
             if before is not None:
+                require_receipt_of(before, self.trust, asker, passport.id, asked)
                 return answer_from_receipt(before)
-        signer = self.unlock(asker, password)
-        passport, _, _ = home.register.current(passport_id, self.now())
         asking = sign_asking(
             signer,
-            self._question(question, passport, home),
+            asked,
             passport.id,
             purpose or passport.purpose,
             asker,
