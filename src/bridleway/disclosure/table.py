@@ -18,7 +18,8 @@ class MeasureFacts:
     """What a measure's numbers mean.
 
     scale: decimal places; low, high: bounds of one row's value in units of 10**-scale;
-    sensitive: it touches a sensitive column; conditional: its argument is not a bare column.
+    sensitive: it touches a sensitive column; conditional: its argument is not a bare column;
+    branches: how many sets of people its conditions sort out.
     """
 
     scale: int = 0
@@ -26,6 +27,7 @@ class MeasureFacts:
     high: int = 0
     sensitive: bool = False
     conditional: bool = False
+    branches: int = 0
 
 
 @dataclass(frozen=True, slots=True)

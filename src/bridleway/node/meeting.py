@@ -161,6 +161,7 @@ def cleared_of(
             high=part.high,
             sensitive=part.sensitive,
             conditional=part.conditional,
+            branches=len(part.branches),
         )
         for part in recipe.measures
     }

@@ -40,6 +40,8 @@ from bridleway.model.question import (
     Question,
 )
 
+from bridleway.questions.branches import Branch, branches_of
+
 Flags = NDArray[np.bool_]
 Weights = NDArray[np.float64]
 
@@ -230,8 +232,8 @@ class Atoms:
         parts = [("", everywhere)]
         for measure in question.measures:
             kind = "" if measure.function == "proportion" else SUMMED
-            for number, condition in enumerate(_conditions(measure.argument)):
-                parts.append((f"{kind}{measure.name}.{number}", self._holds(condition)[0]))
+            for number, branch in enumerate(branches_of(measure.argument)):
+                parts.append((f"{kind}{measure.name}.{number}", self._branch(branch)))
         made = []
         for key, cell, asked in self._cells(question, margins):
             for part, inside in parts:
@@ -239,6 +241,11 @@ class Atoms:
                 if flags.any():
                     made.append(Population(place, part, key, asked, flags))
         return made
+
+    def _branch(self, branch: Branch) -> Flags:
+        met = [self._holds(condition)[0] for condition in branch.meets]
+        failed = [~self._holds(condition)[0] for condition in branch.fails]
+        return reduce(np.logical_and, [*met, *failed])
 
     def _cells(
         self, question: Question, margins: bool

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from bridleway.disclosure.table import Table
 from bridleway.model.flow import Cell
+from bridleway.model.plan import branch_name
 from bridleway.model.policy import Rules
 
 STAGE = 20
@@ -51,3 +52,7 @@ def _too_few(table: Table, cell: Cell) -> Iterator[bool]:
             yield rules.complement and rest < k
         elif function == "proportion" or facts.conditional:
             yield rules.complement and 0 < rest < k
+        for number in range(facts.branches):
+            branch = numbers.get(branch_name(name, number), people)
+            yield 0 < branch < k
+            yield rules.complement and 0 < people - branch < k
