@@ -186,7 +186,7 @@ def check(
     with at(workspace) as place:
         document = _read(file)
         findings = _findings(place, document)
-        problems = _question_problems(document)
+        problems = _question_problems(document) or _together_problems(place, document)
     gaps = [f for f in findings if f.severity == "gap"]
 
     def lines() -> None:
@@ -204,6 +204,20 @@ def check(
     show(data, as_json, lines)
     if gaps or problems:
         raise typer.Exit(Gap.exit_code)
+
+
+def _together_problems(place: Workspace, document: Document) -> list[dict[str, str]]:
+    """Say where questions, or those of other passports, may not stand together."""
+    from bridleway.errors import BridlewayError
+
+    try:
+        found = place.weigh(document)
+    except BridlewayError:
+        return []  # the gap check has said what is missing
+    return [
+        {"where": f"{document.name}: questions", "sentence": e.sentence, "remedy": e.remedy}
+        for e in found
+    ]
 
 
 def _question_problems(document: Document) -> list[dict[str, str]]:

@@ -90,6 +90,7 @@ class Node:
         self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
             "catalogue": self._catalogue,
             "certificate": self._in_turn(self._certificate),
+            "weigh": self._in_turn(self._weigh),
             "passport": self._in_turn(self._passport),
             "statement": self._in_turn(self._statement),
             "share": self._share,
@@ -257,17 +258,35 @@ class Node:
         self._keep("certificate", certificate.public_key, envelope, "")
         return {}
 
+    def _weigh(self, message: Message) -> Mapping[str, Any]:
+        """Say whether a passport would be taken in, and keep nothing."""
+        passport, _ = self._weighed(message)
+        return {"digest": passport.digest}
+
     def _passport(self, message: Message) -> Mapping[str, Any]:
-        envelope = message.body["envelope"].encode()
-        passport = read_sealed(envelope, self.register.people, on=self.now().date())
-        same_id = [p for p, _ in self.register.passports() if p.id == passport.id]
-        if all(p.digest != passport.digest for p in same_id):
-            admit_passport(passport, same_id)
-            self.register.pinned(passport)
-            rules = self.policy().rules.strictest(rules_of(passport))
-            require_together(self.register, self.holdings, self.id, passport, rules, self.now())
+        passport, new = self._weighed(message)
+        if new:
+            envelope = message.body["envelope"].encode()
             self._keep("passport", passport.digest, envelope, passport.id)
         return {"digest": passport.digest}
+
+    def _weighed(self, message: Message) -> tuple[Passport, bool]:
+        """Return a passport that may be taken in, and whether it is new here."""
+        now = self.now()
+        envelope = message.body["envelope"].encode()
+        passport = read_sealed(envelope, self.register.people, on=now.date())
+        same_id = [p for p, _ in self.register.passports() if p.id == passport.id]
+        if any(p.digest == passport.digest for p in same_id):
+            return passport, False
+        admit_passport(passport, same_id)
+        self.register.pinned(passport)  # every text is a question
+        self.weigh(passport)
+        return passport, True
+
+    def weigh(self, passport: Passport) -> None:
+        """Raise Refused if its questions and those of other passports could isolate people."""
+        rules = self.policy().rules.strictest(rules_of(passport))
+        require_together(self.register, self.holdings, self.id, passport, rules, self.now())
 
     def _statement(self, message: Message) -> Mapping[str, Any]:
         envelope = message.body["envelope"].encode()

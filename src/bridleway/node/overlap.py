@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from bridleway.model.flow import ALL, Cleared, Grant
 from bridleway.model.plan import Recipe
 from bridleway.model.policy import Rules
 from bridleway.model.question import Question, question_from_json
-from bridleway.questions.apart import comparable, in_place, place_of
+from bridleway.questions.apart import comparable, family, in_place, place_of
 from bridleway.questions.atoms import Atoms, TooManyAtoms
 from bridleway.questions.canonical import canonical
 
@@ -24,12 +24,14 @@ from bridleway.questions.canonical import canonical
 class Earlier:
     """A released answer as a touched node stored it.
 
-    question: canonical, its tables renamed to their places. versions: source id -> data version.
+    question: canonical, its tables renamed to their places; facts: by place, of the columns that
+    it used. versions: source id -> data version.
     rows: cell key -> (people as they may be known, released values), None where withheld.
     """
 
     question: Question
     digest: str
+    facts: Mapping[str, TableFacts]
     versions: Mapping[str, str]
     rules: Rules
     figures: Mapping[str, Any]
@@ -44,6 +46,7 @@ def record_of(grant: Grant, cleared: Cleared) -> dict[str, Any]:
         "versions": grant.versions,
         "rules": grant.rules.to_json(),
         "people": [cell.people for cell in cleared.cells],
+        "facts": {t: grant.facts(t)[0].to_json() for t in grant.question.tables},
     }
 
 
@@ -60,6 +63,10 @@ def read_earlier(stored: Mapping[str, Any]) -> Earlier | None:
     return Earlier(
         question=in_place(canonical(question), record["places"]),
         digest=question.digest,
+        facts={
+            record["places"][table]: TableFacts.from_json(facts)
+            for table, facts in record["facts"].items()
+        },
         versions=record["versions"],
         rules=Rules.from_json(record["rules"]),
         figures=stored["figures"],
@@ -97,10 +104,14 @@ def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outs
     """
     places = places_of(grant)
     question = in_place(canonical(grant.question), places)
-    others = [e for e in earlier if comparable(e.question, question) and _same_data(e, grant)]
+    others = [
+        e
+        for e in earlier
+        if _same_data(e, grant) and _is_comparable(e.question, question, grant.rules)
+    ]
     if not others:
         return None
-    tables: dict[str, TableFacts] = {places[t]: grant.facts(t)[0] for t in grant.question.tables}
+    tables = _all_facts({places[t]: grant.facts(t)[0] for t in grant.question.tables}, others)
     keys = [key for kept in recipe.grouping_sets for key in recipe.keys(kept)]
     try:
         atoms = Atoms([question, *(e.question for e in others)], tables, undeclared=True)
@@ -118,11 +129,27 @@ def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outs
                 sets.append(population.inside)
                 low.append(known[0])
                 high.append(known[1])
-    earlier_sets = np.array(sets).reshape(len(sets), atoms.size)
+    earlier_sets = np.array(sets, dtype=bool).reshape(len(sets), atoms.size)
     _, first = np.unique(
         np.packbits(np.vstack([cells, earlier_sets]), axis=0), axis=1, return_index=True
     )
     return Outside(cells[:, first], earlier_sets[:, first], np.array(low), np.array(high))
+
+
+def _all_facts(mine: Mapping[str, TableFacts], others: Sequence[Earlier]) -> dict[str, TableFacts]:
+    """Return what is declared of every column that one of the questions uses."""
+    made = dict(mine)
+    for one in others:
+        for place, facts in one.facts.items():
+            known = made.get(place)
+            columns = facts.columns if known is None else {**facts.columns, **known.columns}
+            made[place] = replace(facts, columns=columns)
+    return made
+
+
+def _is_comparable(one: Question, other: Question, rules: Rules) -> bool:
+    """Tell whether texts decide: with other joins they do where no noise is keyed to people."""
+    return comparable(one, other) and (not rules.cell_key or family(one) == family(other))
 
 
 def _same_data(one: Earlier, grant: Grant) -> bool:

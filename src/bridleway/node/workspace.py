@@ -21,12 +21,12 @@ from typing import Any
 from bridleway.answer import Answer
 from bridleway.ask import ask
 from bridleway.documents import Document, read_yaml_file
-from bridleway.errors import Fault, Gap, UsageError, nearest
+from bridleway.errors import Fault, Gap, Refused, UsageError, nearest
 from bridleway.keys.dsse import Signer
 from bridleway.keys.files import load_person_key, new_node_keys, new_person_key
 from bridleway.keys.people import certify
 from bridleway.keys.trust import read_trust, trust_text
-from bridleway.model.canonical import sha256_hex
+from bridleway.model.canonical import digest_of, sha256_hex
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.names import require_id, slug
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
@@ -38,6 +38,7 @@ from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
 from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt
 from bridleway.node.transport import Embedded
+from bridleway.passport.body import passport_from_body
 from bridleway.passport.seal import seal
 from bridleway.passport.state import Standing
 from bridleway.passport.statements import make as make_statement
@@ -224,10 +225,7 @@ class Workspace:
         The caller has run the gap check; every node checks structure, signature and version.
         """
         signer = self.unlock(author, password)
-        envelope = seal(document.value, signer)
-        home = self.node(author.partition("/")[0])
-        self._tell_all(home, "passport", {"envelope": envelope.decode()})
-        return home.register.by_digest(self._digest_of(envelope))[0]
+        return self.submit_sealed(seal(document.value, signer), author.partition("/")[0])
 
     @staticmethod
     def _digest_of(envelope: bytes) -> str:
@@ -236,9 +234,24 @@ class Workspace:
 
         return sha256_hex(peek(envelope, PAYLOAD_PASSPORT))
 
+    def weigh(self, document: Document) -> list[Refused]:
+        """Return what nodes would answer to this text beside all passports that stand.
+
+        Nothing is sealed or kept. The text has been through the gap check.
+        """
+        passport = passport_from_body(document.value, digest_of(document.value))
+        found: dict[str, Refused] = {}
+        for node in self.nodes.values():
+            try:
+                node.weigh(passport)
+            except Refused as error:
+                found[error.sentence] = error
+        return list(found.values())
+
     def submit_sealed(self, envelope: bytes, node: str) -> Passport:
-        """Lay an already sealed passport before every node."""
+        """Lay an already sealed passport before every node, once all would take it."""
         home = self.node(node)
+        self._tell_all(home, "weigh", {"envelope": envelope.decode()})
         self._tell_all(home, "passport", {"envelope": envelope.decode()})
         return home.register.by_digest(self._digest_of(envelope))[0]
 

@@ -72,6 +72,12 @@ def canonical(question: Question) -> Question:
     """
     if not isinstance(question, Question):
         raise UsageError("This is not a question.", "Write SQL, or build one with bw.question.")
+    # Before the cache, for which True and 1 are the same.
+    limit = question.limit
+    _require(
+        limit is None or (type(limit) is int and 1 <= limit <= MAX_LIMIT),
+        "LIMIT is not a whole number from 1.",
+    )
     try:
         hash(question)
     except (TypeError, RecursionError):  # a malformed noun: say what is wrong with it
@@ -137,11 +143,6 @@ def _require_shape(question: Question) -> None:
     _require(
         all(e not in expressions[:i] for i, e in enumerate(expressions)),
         "Something is grouped twice.",
-    )
-    limit = question.limit
-    _require(
-        limit is None or (type(limit) is int and 1 <= limit <= MAX_LIMIT),
-        "LIMIT is not a whole number from 1.",
     )
 
 

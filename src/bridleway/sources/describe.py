@@ -93,7 +93,12 @@ def _table(source: Source, table: str, waiting: dict[str, Sequence[str]]) -> lis
     stored = source.columns(table)
     shapes_of, left_out = _measured(source, table, stored)
     found = {name: suggest(name, shape) for name, shape in shapes_of.items()}
-    lines = [f"  {_plain(table)}:", '    meaning: ""  # what one row is, in one sentence']
+    lines = [
+        f"  {_plain(table)}:",
+        '    meaning: ""  # what one row is, in one sentence',
+        "    # people: 10000  # about how many people, a public figure: questions are weighed by it",
+        "    # population: true  # these people's record keys perturb counts where cell keys apply",
+    ]
     lines += _entities(found)
     lines.append("    columns:")
     for name, shape in shapes_of.items():
