@@ -10,7 +10,7 @@ parse, the check, the weighing) is kept from trial to trial.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -183,9 +183,7 @@ class Lab:
         (question,) = self.pin(text, passport=passport)
         return self.answer(question, rules, passport)
 
-    def answer(
-        self, question: Question, rules: Rules | None = None, passport: str = "p"
-    ) -> Shown:
+    def answer(self, question: Question, rules: Rules | None = None, passport: str = "p") -> Shown:
         """Answer a pinned question on the present data version."""
         return _rows(self.told(question, rules, passport)["answer"])
 

@@ -12,10 +12,8 @@ from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from bridleway.errors import BridlewayError
-from bridleway.model.policy import Rules
 from tests.attacks.api import attack, play
-from tests.attacks.lab import N, Lab, Shown, column, rules_of
+from tests.attacks.lab import Lab, N, Shown, column, rules_of
 
 AREAS = ("a", "b", "c", "d", "v", "w")
 JOBS = ("farm", "shop", "sea")

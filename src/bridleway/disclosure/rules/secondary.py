@@ -43,7 +43,9 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
     if not table.cells[0].key and table.outside is None:
         return set()
     concealed = {i for i in hidden if table.asked[i]}
-    withheld_before = table.outside is not None and bool((table.outside.low < 0).any())
+    withheld_before = table.outside is not None and bool(
+        ((table.outside.low < 0) & table.outside.present).any()
+    )
     if not concealed and not withheld_before:
         return set()
     net = _Net(table, concealed) if table.outside is None else _WideNet(table, concealed)
@@ -153,7 +155,7 @@ class _WideNet(_Net):
         if table.outside is None:
             raise TypeError
         self.outside = table.outside
-        there = self.outside.low >= 0
+        there = (self.outside.low >= 0) & self.outside.present
         before = Knowledge(
             self.outside.earlier[there], self.outside.low[there], self.outside.high[there]
         )
@@ -165,14 +167,14 @@ class _WideNet(_Net):
         ]
         self.withheld = [
             flags
-            for flags in self.outside.earlier[~there]
+            for flags in self.outside.earlier[(self.outside.low < 0) & self.outside.present]
             if not _narrow(before, flags, self.width)
         ]
 
     def _weakest(self) -> int | None:
         outside = self.outside
         shown = [i for i in range(len(self.table.cells)) if i not in self.concealed]
-        there = outside.low >= 0
+        there = (outside.low >= 0) & outside.present
         exact = np.array([self.people[i] for i in shown])
         known = Knowledge(
             np.vstack([outside.cells[shown], outside.earlier[there]]),
