@@ -42,11 +42,12 @@ def clear(
     sensitivity: Sensitivity,
     last: Last | None = None,
     outside: Outside | None = None,
+    rivals: tuple[tuple[str, str], ...] = (),
 ) -> Cleared:
     """Return what may leave. measures: by measure name; sensitivity: of predicates and groups.
 
     last: what was released of the question on an earlier data version; outside: what other
-    answers tell.
+    answers tell; rivals: pairs of numbers that conditions inside measures could be subtracted by.
 
     Raises Refused when there are more cells than the rules allow.
     """
@@ -59,7 +60,7 @@ def clear(
     functions = {m.name: m.function for m in question.measures}
     table = Table(
         combined.cells, combined.asked, rules, functions, measures, sensitivity,
-        None if last is None else last.cells, outside,
+        None if last is None else last.cells, outside, rivals,
     )  # fmt: skip
     hidden: dict[int, str] = {}
     for rule in rules_in_order():

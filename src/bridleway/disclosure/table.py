@@ -74,7 +74,8 @@ class Table:
     """Every cell of every margin, exact. asked: shown by the question (others count as known).
 
     functions: measure name -> function. last: by cell key, what was last released of this
-    question on an earlier data version (None where withheld); outside: what other answers tell.
+    question on an earlier data version (None where withheld); outside: what other answers tell;
+    rivals: pairs of numbers of a cell that count nearly the same people by the question's text.
     """
 
     cells: tuple[Cell, ...]
@@ -85,6 +86,7 @@ class Table:
     sensitivity: Sensitivity
     last: Mapping[tuple[Any, ...], Mapping[str, Any] | None] | None = None
     outside: Outside | None = None
+    rivals: tuple[tuple[str, str], ...] = ()
 
     @property
     def sensitive(self) -> bool:

@@ -17,7 +17,7 @@ from bridleway.ledger.receipts import commitment
 from bridleway.model.flow import ALL, Cell, Cleared, Combined, Grant
 from bridleway.model.plan import Plan, Recipe
 from bridleway.node.meter import Meter
-from bridleway.node.overlap import Earlier, last_of, outside_of, record_of
+from bridleway.node.overlap import Earlier, last_of, outside_of, record_of, rivals_of
 from bridleway.questions.plan import plan
 from bridleway.techniques.cells import count, people_matched
 from bridleway.techniques.changes import Followed
@@ -168,7 +168,16 @@ def cleared_of(
     sensitivity = Sensitivity(
         predicate=recipe.predicate_sensitive, groups=tuple(g.sensitive for g in recipe.groups)
     )
-    return clear(combined, grant.question, grant.rules, measures, sensitivity, last, outside)
+    return clear(
+        combined,
+        grant.question,
+        grant.rules,
+        measures,
+        sensitivity,
+        last,
+        outside,
+        rivals_of(grant),
+    )
 
 
 def answer_body(cleared: Cleared, grant: Grant, recipe: Recipe) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import numpy as np
 from bridleway.disclosure.clear import MATCHED, Last, Outside
 from bridleway.disclosure.rounding import possible_people
 from bridleway.disclosure.rules.smallest_group import threshold
+from bridleway.errors import Refused
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import ALL, Cleared, Grant
 from bridleway.model.plan import Recipe, branch_name
 from bridleway.model.policy import Rules
 from bridleway.model.question import Question, question_from_json
-from bridleway.questions.apart import comparable, family, in_place, place_of
+from bridleway.questions.apart import comparable, family, in_place, place_of, rivals
 from bridleway.questions.atoms import SUMMED, Atoms, Flags, TooManyAtoms
 from bridleway.questions.canonical import canonical
 
@@ -131,6 +132,23 @@ def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outs
         number = np.zeros(0, dtype=np.int64)
         return Outside(nothing, nothing, number, number, untold=True)
     return _Outside(atoms, recipe, others, same).made()
+
+
+def rivals_of(grant: Grant) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of numbers of each cell that differ by few people by the text alone.
+
+    Raises Refused where the conditions are too many to be told apart.
+    """
+    facts = {table: grant.facts(table)[0] for table in grant.question.tables}
+    try:
+        pairs = rivals(canonical(grant.question), facts)
+    except TooManyAtoms:
+        raise Refused(
+            "The measures have too many conditions to be weighed together.",
+            "Ask for fewer measures at a time, or use fewer columns in their conditions.",
+            code="together",
+        ) from None
+    return tuple((number_of(one), number_of(other)) for one, other in pairs)
 
 
 class _Outside:

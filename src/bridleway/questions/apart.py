@@ -24,6 +24,7 @@ from bridleway.errors import Refused
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.question import Column, Join, Question
 from bridleway.questions.atoms import SUMMED, Atoms, Flags, TooManyAtoms
+from bridleway.questions.branches import branches_of
 
 Place: TypeAlias = str  # where a table of a passport really lies, the same in every passport
 Family: TypeAlias = tuple[frozenset[str], frozenset[Any]]
@@ -226,6 +227,26 @@ def _isolated(
             places = {figures[row][0] for row in rows}
             return sorted(places)
     return []
+
+
+def rivals(question: Question, tables: Mapping[Place, TableFacts]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of parts of a question's measures that could be subtracted to few people.
+
+    By its text one lies within the other, or both cut the same columns in different ways.
+    tables: declared facts by the question's table names. Parts are named as in `Population`.
+    """
+    alone = replace(question, groups=(), margins="none", select=(), order_by=(), limit=None)
+    if sum(len(branches_of(m.argument)) for m in question.measures) < 2:
+        return ()
+    atoms = Atoms([alone], tables, undeclared=True)
+    parts = {p.part: p.inside for p in atoms.populations(0) if p.part}
+    made = []
+    for (one, mine), (other, theirs) in combinations(parts.items(), 2):
+        more, less = bool((mine & ~theirs).any()), bool((theirs & ~mine).any())
+        nested = more != less
+        if nested or (more and less and atoms.twins(mine, theirs)):
+            made.append((one, other))
+    return tuple(made)
 
 
 def _only_small(

@@ -6,6 +6,7 @@ cut it. What they differ by could then be computed (ATTACKS A01, A08, A10), so a
 - if an earlier figure contains it or lies within it, and they may differ by fewer than k people;
 - if both cut the same columns in different ways and count nearly the same (a group with a person,
   and the same group with somebody else);
+- if two conditions inside its measures do so among themselves;
 - if several figures together isolate a set of which the released numbers leave fewer than k
   people possible (trackers), found by elimination and weighed by linear programming.
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from bridleway.disclosure.bounds import Knowledge
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.table import Outside, Table
+from bridleway.model.flow import Cell
 from bridleway.model.policy import Rules
 
 STAGE = 45
@@ -49,16 +51,20 @@ def words(rules: Rules) -> str:
 def hide(table: Table, hidden: Collection[int]) -> set[int]:
     """Hide cells that are too near to what is out already."""
     outside = table.outside
-    if outside is None or not table.rules.together:
+    k = threshold(table.rules)
+    if not table.rules.together:
         return set()
+    within = {i for i, cell in enumerate(table.cells) if _rivalled(table, cell, k)}
+    if outside is None:
+        return within
     if outside.untold:
         return set(range(len(table.cells)))
-    k = threshold(table.rules)
     near = {
         cell
         for place, (cell, flags, people) in enumerate(_figures(table, outside))
         if cell not in hidden and _too_near(outside, place, flags, people, k, table.asked[cell])
     }
+    near |= within
     near |= _tracked(table, outside, {*hidden, *near}, k)
     return near | _of_margins(table, outside, {*hidden, *near}, near)
 
@@ -80,6 +86,12 @@ def _figures(table: Table, outside: Outside) -> Iterator[tuple[int, Sets, int]]:
         yield cell, flags, table.cells[cell].numbers["people"]
     for cell, name, flags in outside.parts:
         yield cell, flags, table.cells[cell].numbers[name]
+
+
+def _rivalled(table: Table, cell: Cell, k: int) -> bool:
+    """Tell whether conditions inside measures of one cell sort out nearly the same people."""
+    pairs = ((cell.numbers.get(a), cell.numbers.get(b)) for a, b in table.rivals)
+    return any(one and other and abs(one - other) < k for one, other in pairs)
 
 
 def _too_near(outside: Outside, place: int, mine: Sets, people: int, k: int, asked: bool) -> bool:
