@@ -12,10 +12,12 @@ from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from bridleway.errors import BridlewayError
+import numpy as np
+from scipy.optimize import linprog
+
 from bridleway.model.policy import Rules
 from tests.attacks.api import SEED, attack, count, play
-from tests.attacks.lab import N, Lab, Sheet, Shown, column, rules_of
+from tests.attacks.lab import Lab, N, Sheet, Shown, column, rules_of
 
 AREAS = ("a", "b", "c", "d", "v", "w")
 JOBS = ("farm", "shop", "sea")
@@ -477,7 +479,11 @@ def test_a08_probing_the_rounding(kind: str, way: str) -> bool:
 CHANGES = ("joins", "leaves", "falls ill", "moves", "earns more", "back and forth")
 ASKED: dict[str, tuple[str, ...]] = {
     "count": (f"SELECT {N} FROM people WHERE ill",) * 2,
-    "cells and margins": (f"SELECT area, job, {N} FROM people GROUP BY CUBE (area, job)",) * 2,
+    "cells and margins": (
+        f"SELECT job, CASE WHEN area IN ('a', 'b') THEN 1 ELSE 2 END AS g, {N} FROM people "
+        "GROUP BY CUBE (job, g)",
+    )
+    * 2,
     "sum": ("SELECT area, SUM(pay) AS s FROM people GROUP BY ROLLUP (area)",) * 2,
     "proportion": (f"SELECT area, PROPORTION(ill) AS s, {N} FROM people GROUP BY area",) * 2,
     "another text": (
@@ -537,13 +543,13 @@ def test_a09_before_and_after(kind: str, way: str) -> bool:
         elif change == "falls ill":
             rows[0]["ill"] = False
         elif change in ("moves", "back and forth"):
-            after[0]["area"] = "b"
+            after[0]["area"] = "c"
         else:
             after[0]["pay"] = 900
         if change == "leaves":
             after = after if secret else [gone, *after]
         lab = Lab(COLUMNS, rows, rules, people=PEOPLE)
-        before = numbers(lab.tried(ASKED[asked][0]))
+        found = before = numbers(lab.tried(ASKED[asked][0]))
         for turn in range(3 if change == "back and forth" else 1):
             moved = turn % 2 == 0
             lab.next_version(after if secret and moved else rows)
@@ -552,8 +558,493 @@ def test_a09_before_and_after(kind: str, way: str) -> bool:
             found = numbers(lab.tried(ASKED[asked][1]))
         if asked == "another grouping":  # totals
             return less(found[0], before[0]), secret
+        if len(found) != len(before):
+            return "another cell withheld", secret
         clue = [less(one, other) for one, other in zip(found, before, strict=True)]
         signs = tuple(c if not isinstance(c, int | Decimal) else (c > 0) - (c < 0) for c in clue)
         return (set(signs) - {0}) != set() and hash(signs), secret
 
     return play(kind, trial)
+
+
+# -- A10: two passports, two analysts, two techniques
+
+TWICE: dict[str, tuple[str, str]] = {
+    "two passports": PAIRS["as written"][:2],
+    "a broad value": PAIRS["a broad value of one person"][:2],
+    "a join that leaves one out": (
+        f"SELECT {N} FROM people WHERE ill",
+        f"SELECT {N} FROM people JOIN visits USING (person) WHERE ill",
+    ),
+    "a join, and a narrow condition": (
+        f"SELECT {N} FROM people WHERE ill",
+        f"SELECT {N} FROM people JOIN visits USING (person) WHERE ill AND age <> 17",
+    ),
+}
+
+
+@attack(
+    "A10",
+    severity="C",
+    tried="Two half-protections: one question in each of two passports, with another join or not.",
+    weak="The difference: the target's bit.",
+    holds="Passports on the same sources are weighed together; where joins differ, cell keys.",
+    ways=tuple(TWICE),
+)
+def test_a10_two_passports(kind: str, way: str) -> bool:
+    """A second passport tells nothing that one passport could not."""
+    rules = rules_of(kind, **NO_DIFFERENCING, secondary=False, homogeneity=False)
+    joined = "join" in way
+    narrow = "narrow" in way
+
+    def trial(random_: random.Random) -> tuple[Hashable, bool]:
+        broad = way == "a broad value"
+        rows, secret = with_target(random_, area="w" if broad else "a", age=40 if broad else 17)
+        there = range(0 if narrow else 1, PEOPLE)
+        visits = Sheet((column("ward", "text"),), [{"who": i, "ward": "x"} for i in there])
+        lab = Lab(
+            COLUMNS, rows, rules, people=PEOPLE, more={"visits": visits} if joined else {},
+            record=random_.randbytes(32),
+        )  # fmt: skip
+        found = []
+        for passport, text in zip("pq", TWICE[way], strict=True):
+            found += numbers(lab.tried(text, passport=passport))
+        return less(*found), secret
+
+    return play(kind, trial)
+
+
+# -- what the grammar does not have: the weak node runs the text as it is
+
+SECRET = "SELECT pay, ill FROM people WHERE area = 'w'"
+GRAMMAR: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "A11": (
+        "Order statistics: one person's value at the edge of a filter.",
+        "Only means exist, over k people and more: no minimum, maximum, median or quantile.",
+        (
+            "SELECT min(pay) FROM people WHERE area = 'w'",
+            "SELECT max(pay) FROM people WHERE area = 'w'",
+            "SELECT median(pay) FROM people WHERE area = 'w'",
+            "SELECT quantile_cont(pay, 0.999) FROM people WHERE area = 'w'",
+            "SELECT min_by(pay, age) FROM people WHERE area = 'w'",
+            "SELECT max(pay) FROM people",
+        ),
+    ),
+    "A13": (
+        "Group by what is nearly unique.",
+        "Groups need a declared public domain; small cells are withheld.",
+        (
+            "SELECT pay, count(*) FROM people GROUP BY pay",
+            "SELECT age, avg(pay) FROM people GROUP BY age",
+            "SELECT nhs_number, sum(pay) FROM people GROUP BY nhs_number",
+            "SELECT hash(nhs_number) % 1000 AS h, sum(pay) FROM people GROUP BY h",
+            "SELECT area, job, age, sum(pay) FROM people GROUP BY area, job, age",
+        ),
+    ),
+    "A14": (
+        "HAVING, ORDER BY and LIMIT on true small counts.",
+        "HAVING does not exist; ORDER BY and LIMIT act on what is released.",
+        (
+            "SELECT area, sum(pay) FROM people GROUP BY area HAVING count(*) = 1",
+            "SELECT area, sum(pay) FROM people GROUP BY area ORDER BY count(*) LIMIT 1",
+            "SELECT area, sum(pay) AS s FROM people GROUP BY area ORDER BY s LIMIT 1",
+            "SELECT area, sum(pay) AS s, count(DISTINCT nhs_number) AS n FROM people "
+            "GROUP BY area ORDER BY n LIMIT 1 OFFSET 0",
+        ),
+    ),
+    "A16": (
+        "Aggregates that return a person's value.",
+        "Counts, sums, means, bounded variances, proportions: nothing else exists.",
+        (
+            "SELECT any_value(pay) FROM people WHERE area = 'w'",
+            "SELECT first(pay) FROM people WHERE area = 'w'",
+            "SELECT list(pay) FROM people WHERE area = 'w'",
+            "SELECT string_agg(pay, ',') FROM people WHERE area = 'w'",
+            "SELECT histogram(pay) FROM people WHERE area = 'w'",
+            "SELECT mode(pay) FROM people WHERE area = 'w'",
+            "SELECT arg_max(pay, age) FROM people WHERE area = 'w'",
+            "SELECT bit_xor(CAST(pay AS INTEGER)) FROM people WHERE area = 'w'",
+            "SELECT product(pay) FROM people WHERE area = 'w'",
+            "SELECT count(DISTINCT pay) FROM people WHERE area = 'w' AND pay > 500",
+        ),
+    ),
+}
+
+
+def run_as_written(id_: str, kind: str) -> bool:
+    """Run each text; the attack wins if any answer differs with the target's pay."""
+    told: list[list[Any]] = []
+    for pay in (900, 901):
+        rows = crowd(random.Random(SEED))
+        rows[0] |= {"area": "w", "pay": pay, "age": 99}
+        lab = Lab(COLUMNS, rows, rules_of(kind), people=PEOPLE)
+        texts = GRAMMAR[id_][2]
+        told.append(
+            [repr(lab.raw(t)) for t in texts]
+            if kind == "weak"
+            else [repr(lab.tried(t)[0]) for t in texts]
+        )
+    differ = [one != other for one, other in zip(*told, strict=True)]
+    always = ("quantile", "count(DISTINCT pay)")  # these tell of it only near an edge
+    if kind == "weak":
+        return all(
+            d or any(word in t for word in always)
+            for d, t in zip(differ, GRAMMAR[id_][2], strict=True)
+        )
+    return any(differ)
+
+
+def _grammar(id_: str, severity: str) -> Any:
+    return attack(
+        id_, severity=severity, tried=GRAMMAR[id_][0], weak="The target's own value.",
+        holds=GRAMMAR[id_][1],
+    )  # fmt: skip
+
+
+@_grammar("A11", "C")
+def test_a11_order_statistics(kind: str) -> bool:
+    """Nothing returns the value at an edge."""
+    return run_as_written("A11", kind)
+
+
+@_grammar("A13", "C")
+def test_a13_near_unique_groups(kind: str) -> bool:
+    """No group is one person."""
+    return run_as_written("A13", kind)
+
+
+@_grammar("A14", "H")
+def test_a14_having_order_limit(kind: str) -> bool:
+    """True small counts never decide what is shown."""
+    return run_as_written("A14", kind)
+
+
+@_grammar("A16", "C")
+def test_a16_values_of_persons(kind: str) -> bool:
+    """No aggregate returns a person's value."""
+    return run_as_written("A16", kind)
+
+
+# -- A12: dominance
+
+
+@attack(
+    "A12",
+    severity="H",
+    tried="One firm makes 95 % of a sum; a rival takes off its own part. With negative values, in "
+    "means and inside conditions too.",
+    weak="The firm's value within a few per cent.",
+    holds="The p % and (n, k) rules on absolute contributions of each cell.",
+    ways=("sum", "negative", "mean", "in a condition", "margin", "variance"),
+)
+def test_a12_dominance(kind: str, way: str) -> bool:
+    """A large contribution is not told by the sum that it dominates."""
+    columns = (
+        column("area", "text", domain=("a", "b")),
+        column("pay", "decimal", bounds=(Decimal(-100_000), Decimal(100_000))),
+    )
+    select = {
+        "mean": "AVG(pay) AS s",
+        "in a condition": "SUM(CASE WHEN area = 'a' THEN pay ELSE 0 END) AS s",
+        "variance": "VAR_SAMP(pay) AS s",
+    }.get(way, "SUM(pay) AS s")
+    text = f"SELECT {select} FROM people"
+    if way == "margin":
+        text = f"SELECT area, {select} FROM people GROUP BY ROLLUP (area)"
+    elif way != "in a condition":
+        text += " WHERE area = 'a'"
+    rules = rules_of(kind, dominance=False)
+
+    def trial(random_: random.Random) -> tuple[Hashable, bool]:
+        sign = -1 if way == "negative" else 1
+        rows = [{"area": "a", "pay": sign * random_.randrange(50)} for _ in range(40)]
+        rows += [{"area": "b", "pay": 1} for _ in range(40)]
+        secret = random_.random() < 0.5
+        rows[0]["pay"] = sign * (80_000 if secret else 60_000)
+        lab = Lab(columns, rows, rules, people=80)
+        found = [abs(Decimal(f)) for f in numbers(lab.tried(text)) if f not in (None, "refused")]
+        middle = {"mean": 70_000 / 40, "variance": 70_000**2 / 40}.get(way, 70_000)
+        return [f > middle for f in found].__repr__(), secret
+
+    return play(kind, trial)
+
+
+# -- A15: markers
+
+
+@attack(
+    "A15",
+    severity="H",
+    tried="Tell an empty cell from one with a few people by how it is withheld.",
+    weak="0, 3 and 12 look different.",
+    holds="One marker for every withheld cell, whatever hid it.",
+    ways=("a cell", "beside others", "ordered"),
+)
+def test_a15_markers(kind: str, way: str) -> bool:
+    """Nobody and a few look alike. Secret: whether 0 or 3 of 30 are ill."""
+    text = {
+        "a cell": f"SELECT {N} FROM people WHERE ill AND area = 'w'",
+        "beside others": f"SELECT area, {N} FROM people WHERE ill GROUP BY area",
+        "ordered": f"SELECT area, {N} FROM people WHERE ill GROUP BY area ORDER BY n",
+    }[way]
+    rules = rules_of(
+        kind, smallest_group=1, complement=False, homogeneity=False, rounding_counts=1,
+        secondary=False,
+    )  # fmt: skip
+
+    def trial(random_: random.Random) -> tuple[Hashable, bool]:
+        rows = crowd(random_)
+        for row in rows[:30]:
+            row |= {"area": "w", "ill": False}
+        secret = random_.random() < 0.5
+        for row in rows[:3]:
+            row["ill"] = secret
+        shown = Lab(COLUMNS, rows, rules, people=PEOPLE).tried(text)[0]
+        if shown is None:
+            return "refused", secret
+        w = shown[("w",)] if ("w",) in shown else shown[()]
+        return (repr(w), tuple(shown).index(("w",)) if way == "ordered" else 0), secret
+
+    return play(kind, trial)
+
+
+# -- A18: digits
+
+
+@attack(
+    "A18",
+    severity="H",
+    tried="Recover an exact count from the digits of a mean, a share or a variance.",
+    weak="A share of 0.3333333 tells numerator and denominator.",
+    holds="Ratios are made from protected parts and cut to three significant digits.",
+    ways=("proportion", "mean", "variance"),
+)
+def test_a18_digits(kind: str, way: str) -> bool:
+    """Digits do not tell the exact count. Secret: whether the group's number is odd."""
+    ill = "CASE WHEN ill THEN 1 ELSE 0 END"
+    select = {
+        "proportion": "PROPORTION(ill)", "mean": f"AVG({ill})", "variance": f"VAR_SAMP({ill})"
+    }[way]  # fmt: skip
+    off = {"rounding_counts": 1} if way != "variance" else {}
+    rules = rules_of(kind, sum_significant_digits=30, complement=False, **off)
+
+    def release(n: int, x: int) -> Decimal:
+        """Return what the rules make of x of n."""
+        base = rules.rounding_counts
+        if way == "variance":
+            exact = Decimal(n * x - x * x) / Decimal(n * (n - 1))
+        elif way == "proportion":
+            exact = Decimal((x + base // 2) // base * base) / ((n + base // 2) // base * base)
+        else:
+            exact = Decimal(x) / ((n + base // 2) // base * base)
+        digits = rules.sum_significant_digits - (2 if way == "variance" else 1)
+        return Decimal(f"{exact:.{digits}e}") if kind != "weak" else exact
+
+    def trial(random_: random.Random) -> tuple[Hashable, bool]:
+        secret = random_.random() < 0.5
+        size = 2 * random_.randrange(30, 35) + secret
+        rows = crowd(random_, size)
+        lab = Lab(COLUMNS, rows, rules, people=size)
+        found = numbers(lab.tried(f"SELECT {select} AS s, {N} FROM people"))
+        if len(found) != 2 or None in found:
+            return "withheld", secret
+        near = range(found[0] - 2, found[0] + 3) if off == {} or kind == "default" else [found[0]]
+        told = Decimal(found[1])
+        fits = [
+            n for n in near for x in range(n + 1) if abs(release(n, x) - told) < Decimal("1e-20")
+        ]
+        odd = sum(n % 2 for n in set(fits))
+        return (found[0] % 10, odd, len(set(fits)) - odd), secret
+
+    return play(kind, trial, base=0.6)
+
+
+# -- A19: linked tables
+
+LINKED: dict[str, tuple[str, ...]] = {
+    "one table": (f"SELECT area, job, {N} FROM people GROUP BY CUBE (area, job)",),
+    "rolled up": (f"SELECT area, job, {N} FROM people GROUP BY ROLLUP (area, job)",),
+    "one group": (f"SELECT area, {N} FROM people GROUP BY ROLLUP (area)",),
+    "a margin of another answer": (
+        f"SELECT area, {N} FROM people GROUP BY ROLLUP (area)",
+        f"SELECT area, job, {N} FROM people GROUP BY area, job",
+        f"SELECT job, {N} FROM people GROUP BY job",
+    ),
+}
+
+
+@attack(
+    "A19",
+    severity="H",
+    tried="Solve for the hidden cells: all shown cells, margins and totals as linear equations, in "
+    "one answer and across answers that share margins.",
+    weak="Hidden cells exactly.",
+    holds="Secondary suppression, audited: every hidden cell keeps an interval of k people or more.",
+    ways=tuple(LINKED),
+)
+def test_a19_linear_programme(kind: str, way: str) -> bool:
+    """An independent solver leaves every hidden cell an interval at least k wide."""
+    rules = rules_of(kind, secondary=False, together=False, complement=False, rounding_counts=1)
+    random_ = random.Random(SEED)
+    for _ in range(count(12, 200)):
+        rows = crowd(random_, 160)
+        for row in rows:
+            if row["area"] in "cd" and random_.random() < 0.7:
+                row["area"] = random_.choice("ab")
+        lab = Lab(COLUMNS, rows, rules, people=160)
+        width = _narrowest(lab, LINKED[way], rules)
+        if width is not None and width < 10 - 1e-6:
+            return True
+    return False
+
+
+def _narrowest(lab: Lab, texts: Sequence[str], rules: Rules) -> float | None:
+    """Return the width of the narrowest hidden cell of two people or more groups, by LP."""
+    cells = [(a, j) for a in AREAS for j in JOBS]
+    lines, low, high, hidden = [], [], [], []
+    for text, answer in zip(texts, lab.tried(*texts), strict=True):
+        names = text.split("SELECT ")[1].split(", COUNT")[0].split(", ")
+        for key, values in (answer or {}).items():
+            at = dict(zip(names, key, strict=True))
+            line = [
+                float(at.get("area", "ALL") in ("ALL", a) and at.get("job", "ALL") in ("ALL", j))
+                for a, j in cells
+            ]
+            if values is None:
+                hidden.append(line)
+                continue
+            base = rules.rounding_counts
+            lines.append(line)
+            low.append(max(values["n"] - base // 2, 10 if base > 1 else 0))
+            high.append(values["n"] + (base - 1) // 2)
+    if not lines or not hidden:
+        return None
+    bounds = np.vstack([np.array(lines), -np.array(lines)])
+    limits = np.concatenate([np.array(high), -np.array(low)])
+    widths = []
+    for line in hidden:
+        least, most = (
+            linprog(sign * np.array(line), A_ub=bounds, b_ub=limits, bounds=(0, 160))
+            for sign in (1, -1)
+        )
+        if least.success and most.success:
+            widths.append(-most.fun - least.fun)
+    return min(widths, default=None)
+
+
+# -- A20, A21, A22
+
+OUTLIERS: dict[str, str] = {
+    "a constant": "SELECT SUM(CASE WHEN area = 'w' AND ill THEN 1000000 ELSE 0 END) AS s FROM people",
+    "beside pay": "SELECT SUM(CASE WHEN area = 'w' AND ill THEN 1000000 ELSE pay END) AS s FROM people",
+    "a factor": "SELECT SUM(pay * CASE WHEN area = 'w' AND ill THEN 20 ELSE 1 END) AS s FROM people",
+    "in a mean": "SELECT AVG(pay + CASE WHEN area = 'w' AND ill THEN 20000 ELSE 0 END) AS s FROM people",
+    "by age": "SELECT SUM(CASE WHEN age = 17 AND ill THEN 20000 ELSE pay END) AS s FROM people",
+}  # fmt: skip
+
+
+@attack(
+    "A20",
+    severity="H",
+    tried="Multiply one person's value until it shows in the sum.",
+    weak="Whether the target is in the set.",
+    holds="The people of each condition inside a sum are counted: fewer than k withhold the cell.",
+    ways=tuple(OUTLIERS),
+)
+def test_a20_outliers(kind: str, way: str) -> bool:
+    """No weight makes one person visible."""
+    rules = rules_of(
+        kind, smallest_group=1, rounding_counts=1, dominance=False, complement=False,
+        homogeneity=False, together=False,
+    )  # fmt: skip
+
+    def trial(random_: random.Random) -> tuple[Hashable, bool]:
+        rows, secret = with_target(random_, area="w", age=17, pay=900)
+        found = numbers(Lab(COLUMNS, rows, rules, people=PEOPLE).tried(OUTLIERS[way]))[0]
+        if found in (None, "refused"):
+            return found, secret
+        others = sum(r["pay"] for r in rows[1:])
+        if way == "a constant":
+            others = 0
+        told = Decimal(found) * (PEOPLE if "mean" in way else 1)
+        return told - others > 8_000, secret
+
+    return play(kind, trial)
+
+
+FANNED: dict[str, str] = {
+    "rows": "SELECT COUNT(*) AS n FROM people JOIN visits USING (person) WHERE area = 'w'",
+    "rows by group": "SELECT area, COUNT(*) AS n FROM people JOIN visits USING (person) "
+    "GROUP BY area",
+    "rows of one table": "SELECT COUNT(*) AS n FROM visits WHERE ward = 'w'",
+}
+
+
+@attack(
+    "A21",
+    severity="H",
+    tried="Join to a table that repeats one person 1,000 times, and count rows.",
+    weak="A group of one person is shown, because it has rows enough.",
+    holds="k counts distinct people; a person counts in COUNT(*) with a bounded number of rows.",
+    ways=tuple(FANNED),
+)
+def test_a21_join_fan_out(kind: str, way: str) -> bool:
+    """Rows of one person are no crowd. Secret: whether the one person has visits."""
+    rules = rules_of(
+        kind, smallest_group=1, rows_per_person=1_000_000, rounding_counts=1, secondary=False,
+        complement=False,
+    )  # fmt: skip
+
+    def trial(random_: random.Random) -> tuple[Hashable, bool]:
+        rows, _ = with_target(random_, area="w")
+        secret = random_.random() < 0.5
+        visits = [{"who": i, "ward": "a"} for i in range(1, PEOPLE)]
+        visits += [{"who": 0, "ward": "w"}] * (1_000 if secret else 1)
+        sheet = Sheet((column("ward", "text", domain=("a", "w")),), visits, (), PEOPLE)
+        lab = Lab(COLUMNS, rows, rules, people=PEOPLE, more={"visits": sheet})
+        found = numbers(lab.tried(FANNED[way]))
+        return tuple(f if not isinstance(f, int) else f > 900 for f in found), secret
+
+    return play(kind, trial, trials=min(200, count(200, 5_000)))
+
+
+ALIKE: dict[str, str] = {
+    "a condition": f"SELECT {N} FROM people WHERE ill AND area = 'w'",
+    "a group": f"SELECT ill, {N} FROM people WHERE area = 'w' GROUP BY ill",
+    "a group of a CASE": f"SELECT CASE WHEN ill THEN 1 ELSE 2 END AS g, {N} FROM people "
+    "WHERE area = 'w' GROUP BY g",
+    "by area and group": f"SELECT area, ill, {N} FROM people GROUP BY area, ill",
+    "a proportion": "SELECT PROPORTION(ill) AS n FROM people WHERE area = 'w'",
+    "a sum": f"SELECT SUM(CASE WHEN ill THEN 1 ELSE 0 END) AS s, {N} FROM people WHERE area = 'w'",
+    "a mean": "SELECT AVG(CASE WHEN ill THEN 1 ELSE 0 END) AS n FROM people WHERE area = 'w'",
+    "the other branch": "SELECT SUM(CASE WHEN ill THEN 1 ELSE 2 END) AS n FROM people "
+    "WHERE area = 'w'",
+    "a variance": "SELECT VAR_POP(CASE WHEN ill THEN 1 ELSE 0 END) AS n FROM people "
+    "WHERE area = 'w'",
+}
+
+
+@attack(
+    "A22",
+    severity="H",
+    tried="A group in which everybody is ill: by condition, group, share, sum, mean, variance.",
+    weak="Certain knowledge, with k met.",
+    holds="Homogeneity: a figure that tells all or none of a group to be alike is withheld.",
+    ways=tuple(ALIKE),
+)
+def test_a22_everybody_alike(kind: str, way: str) -> bool:
+    """That all of a group are ill is not told."""
+    rules = rules_of(
+        kind,
+        homogeneity=False,
+        complement=False,
+        secondary=False,
+        rounding_counts=1,
+        smallest_group=1,
+    )
+    rows = crowd(random.Random(SEED))
+    for row in rows[:40]:
+        row |= {"area": "w", "ill": True}
+    shown = Lab(COLUMNS, rows, rules, people=PEOPLE).tried(ALIKE[way])[0]
+    cells = [v for k, v in (shown or {}).items() if way != "by area and group" or k[0] == "w"]
+    return any(values is not None for values in cells)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridleway.disclosure.bounds import Knowledge
+from bridleway.disclosure.rules import held
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.table import Table
 from bridleway.model.flow import ALL
@@ -42,7 +43,7 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
         return set()
     if not table.cells[0].key and table.outside is None:
         return set()
-    concealed = {i for i in hidden if table.asked[i]}
+    concealed = {i for i in hidden if table.asked[i]} - held.still_shown(table)
     withheld_before = table.outside is not None and bool(
         ((table.outside.low < 0) & table.outside.present).any()
     )
