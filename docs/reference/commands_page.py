@@ -161,13 +161,13 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 NOTES = {
-    "ask": "`values` is null where the cell is withheld; a margin's key is `{\"all\": true}`; a group "
+    "ask": '`values` is null where the cell is withheld; a margin\'s key is `{"all": true}`; a group '
     "of missing values has the key null. Sums, means and shares are decimal text.",
     "passport sign": "Decisions: a controller or guardian may `approve`, `approve_with_conditions`, "
     "`ask_changes`, `refuse`, `suspend`, `lift` or `revoke`; a data protection officer or lawyer "
     "`advise`s; a leader `back`s.",
     "passport check": "Exit code 5 if there is a gap. Findings that are `warning`s do not stop you.",
-    "passport export": "With `--to FILE` it prints `{\"file\": ..., \"format\": ...}` instead.",
+    "passport export": 'With `--to FILE` it prints `{"file": ..., "format": ...}` instead.',
     "demo": "With `--keep DIR` town and workspace stay; the demo's password is "
     "`the demo's password is public`.",
 }
