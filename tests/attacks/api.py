@@ -5,11 +5,13 @@
         return True if the attack won
 
 Each function becomes two tests, `[weak]` and `[default]`. On the weak node (the defence in
-question off) the attack must win, or it proves nothing; on a default node it must not.
+question off) the attack must win, or it proves nothing; on a default node it must not. With
+`ways`, the function also takes `way`, and every way is tried on both nodes.
 `docs/reference/attacks.md` is generated from what the decorator is told.
 
 Statistical attacks say how often they guess a secret bit; `guessed` holds the catalogue's bound:
 on a default node no better than the base rate and two points, widened to the number of trials.
+`play` is such an attacker: it learns from trials of its own what each clue means.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +37,7 @@ def count(sample: int, full: int) -> int:
     return full if FULL else sample
 
 
-TRIALS = count(500, 5_000)
+TRIALS = count(int(os.environ.get("BRIDLEWAY_TRIALS", "500")), 5_000)
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,19 @@ class Attack:
     weak: str
     holds: str
     test: str
+    ways: tuple[str, ...] = ()
 
 
 ATTACKS: dict[str, Attack] = {}
 
 
 def attack(
-    id_: str, *, severity: str, tried: str, weak: str, holds: str
+    id_: str, *, severity: str, tried: str, weak: str, holds: str, ways: Sequence[str] = ()
 ) -> Callable[[Callable[..., bool]], Any]:
     """Register an attack. tried: the sequence; weak: what a weak node gives; holds: what stops it.
 
-    The function takes `kind` ("weak" or "default") and returns whether the attack won.
+    The function takes `kind` ("weak" or "default"), and `way` where there are several, and
+    returns whether the attack won.
     """
 
     def register(function: Callable[..., bool]) -> Any:
@@ -64,7 +70,7 @@ def attack(
         known = ATTACKS.get(id_)
         if known is not None and known.test != place:
             raise ValueError(f"{id_} is tried twice: {known.test} and {place}")
-        ATTACKS[id_] = Attack(id_, severity, tried, weak, holds, place)
+        ATTACKS[id_] = Attack(id_, severity, tried, weak, holds, place, tuple(ways))
 
         @pytest.mark.parametrize("kind", ["weak", "default"])
         @functools.wraps(function)
@@ -75,7 +81,7 @@ def attack(
             else:
                 assert not won, f"{id_} wins against a default node"
 
-        return tries
+        return pytest.mark.parametrize("way", ways)(tries) if ways else tries
 
     return register
 
@@ -89,3 +95,26 @@ def guessed(right: int, trials: int, base: float = 0.5, points: float = 0.02) ->
 def knows(right: int, trials: int, least: float = 0.75) -> bool:
     """Tell whether guesses are as good as a weak node gives them."""
     return right / trials >= least
+
+
+Trial = Callable[[random.Random], tuple[Hashable, bool]]
+
+
+def play(kind: str, trial: Trial, *, trials: int = TRIALS, base: float = 0.5) -> bool:
+    """Tell whether an attacker who learns what each clue means guesses the secret bit.
+
+    trial: draws a secret and returns (clue, secret); the clue is all that the attacker makes of
+    answers, withheld cells and refusals. It first learns from trials of its own, in which it
+    knows the secret, and then guesses.
+    """
+    random_ = random.Random(SEED)
+    if kind == "weak":
+        trials = min(trials, 60)
+    seen: Counter[tuple[Hashable, bool]] = Counter(trial(random_) for _ in range(trials // 2))
+    right = 0
+    for _ in range(trials):
+        clue, secret = trial(random_)
+        yes, no = seen[clue, True], seen[clue, False]
+        guess = random_.random() < 0.5 if yes == no else yes > no
+        right += guess == secret
+    return knows(right, trials) if kind == "weak" else guessed(right, trials, base)

@@ -8,15 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 from bridleway.disclosure import rounding
-from bridleway.disclosure.rules import held
+from bridleway.disclosure.rules import differencing, held
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.statuses import statuses
 from bridleway.disclosure.table import MeasureFacts, Outside, Sensitivity, Table
 from bridleway.disclosure.words import rules_in_order
 from bridleway.errors import Refused
 from bridleway.model.flow import Cleared, ClearedCell, Combined
+from bridleway.model.plan import branch_name
 from bridleway.model.policy import Rules
 from bridleway.model.question import Order, Question
+
+MATCHED = "people_matched"  # the side figure: distinct people of the plain predicates
 
 __all__ = ["Last", "MeasureFacts", "Outside", "Sensitivity", "clear", "protect_figures"]
 
@@ -40,11 +43,12 @@ def clear(
     sensitivity: Sensitivity,
     last: Last | None = None,
     outside: Outside | None = None,
+    rivals: tuple[tuple[str, str], ...] = (),
 ) -> Cleared:
     """Return what may leave. measures: by measure name; sensitivity: of predicates and groups.
 
     last: what was released of the question on an earlier data version; outside: what other
-    answers tell.
+    answers tell; rivals: pairs of numbers that conditions inside measures could be subtracted by.
 
     Raises Refused when there are more cells than the rules allow.
     """
@@ -57,7 +61,7 @@ def clear(
     functions = {m.name: m.function for m in question.measures}
     table = Table(
         combined.cells, combined.asked, rules, functions, measures, sensitivity,
-        None if last is None else last.cells, outside,
+        None if last is None else last.cells, outside, rivals,
     )  # fmt: skip
     hidden: dict[int, str] = {}
     failed: dict[int, list[str]] = {}
@@ -66,7 +70,12 @@ def clear(
             hidden.setdefault(position, rule.NAME)
             failed.setdefault(position, []).append(rule.NAME)
     shown = [
-        ClearedCell(cell.key, _shown(table, i, hidden.get(i)), _people(table, i, hidden.get(i)))
+        ClearedCell(
+            cell.key,
+            _shown(table, i, hidden.get(i)),
+            _people(table, i, hidden.get(i)),
+            {} if i in hidden else _parts(table, i),
+        )
         for i, cell in enumerate(combined.cells)
         if combined.asked[i]
     ]
@@ -76,7 +85,7 @@ def clear(
     return Cleared(
         cells=tuple(_ordered(shown, question)),
         rules=rules,
-        figures=_held_figures(protect_figures(combined.figures, rules), last, rules),
+        figures=_held_figures(_apart_figures(combined.figures, table), last, rules),
         reasons=reasons,
         statuses=statuses(table, failed),
         held=tuple(i for i, name in sorted(hidden.items()) if name == held.NAME),
@@ -95,6 +104,28 @@ def _people(table: Table, position: int, hidden_by: str | None) -> int | None:
         return None
     numbers = table.cells[position].numbers
     return rounding.people(numbers["people"], numbers.get("key"), table.rules)
+
+
+def _parts(table: Table, position: int) -> dict[str, int]:
+    """Return the people whom conditions inside measures sort out, as they may be known."""
+    numbers = table.cells[position].numbers
+    made = {}
+    for name, function in table.functions.items():
+        if function == "proportion":
+            share = numbers[f"{name}.people"]
+            made[f"{name}.people"] = rounding.people(share, numbers.get(f"{name}.key"), table.rules)
+        for number in range(table.measures[name].branches):
+            branch = branch_name(name, number)
+            made[branch] = rounding.count(numbers[branch], table.rules)
+    return made
+
+
+def _apart_figures(figures: Mapping[str, int], table: Table) -> dict[str, Any]:
+    """Return side figures as they may leave, but none that nearly repeats an earlier answer."""
+    made = protect_figures(figures, table.rules)
+    if MATCHED in made and differencing.base_too_near(table, figures[MATCHED]):
+        made[MATCHED] = "withheld"
+    return made
 
 
 def _held_figures(figures: dict[str, Any], last: Last | None, rules: Rules) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 Counts go to the nearest multiple of `rounding_counts`, half up. Sums go to
 `sum_significant_digits` significant digits, half away from zero. Means and shares are made from
 protected parts, then rounded likewise. Variances are made from exact parts (protected ones would
-cancel to nonsense) and rounded to the same significant digits. Where the rules ask for cell keys,
+cancel to nonsense) and rounded to one significant digit less: with three, the variance of a
+yes-or-no value tells the exact number behind it (ATTACKS A18), and two are still finer than the
+error of any variance of a few hundred people. Where the rules ask for cell keys,
 every part is perturbed before it is rounded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from bridleway.disclosure import noise
@@ -99,4 +102,5 @@ def _spread(
         error = _EXACT.sqrt(_EXACT.divide(Decimal(2), Decimal(max(rows - 1, 2))))
         variance = _EXACT.multiply(variance, 1 + noise.share(numbers.get("key") or 0) * error)
     value = _EXACT.sqrt(variance) if function.startswith("stddev") else variance
-    return text(significant(value, rules))
+    fewer = max(1, rules.sum_significant_digits - 1)
+    return text(significant(value, replace(rules, sum_significant_digits=fewer)))

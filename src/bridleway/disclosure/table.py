@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ class MeasureFacts:
     """What a measure's numbers mean.
 
     scale: decimal places; low, high: bounds of one row's value in units of 10**-scale;
-    sensitive: it touches a sensitive column; conditional: its argument is not a bare column.
+    sensitive: it touches a sensitive column; conditional: its argument is not a bare column;
+    branches: how many sets of people its conditions sort out.
     """
 
     scale: int = 0
@@ -26,6 +27,7 @@ class MeasureFacts:
     high: int = 0
     sensitive: bool = False
     conditional: bool = False
+    branches: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,14 @@ class Sensitivity:
 class Outside:
     """What earlier answers over the same joined people on the same data versions tell.
 
-    Blocks are the coarsest sets of people that tell all cells apart, by the questions' texts.
+    Blocks are the coarsest sets of people that tell all figures apart, by the questions' texts.
     cells: shape (cells, blocks), in the table's order; earlier: shape (figures, blocks); low,
-    high: what is known of each earlier figure's people, -1 where it was withheld. untold: the
-    questions are too complex to be compared.
+    high: what is known of each earlier figure's people, -1 where it was withheld; same: whether
+    it is of the same data versions. parts: (cell, name of the number, blocks) of every condition
+    inside a measure; base: blocks of the people matched, whose side figure is shown; declared:
+    blocks that declared values fall into. untold: the questions are too complex to be compared.
+    twins: whether a set (row of cells, then parts, then base) and an earlier figure cut the same
+    columns in different ways, although they overlap.
     """
 
     cells: NDArray[np.bool_]
@@ -51,6 +57,16 @@ class Outside:
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     untold: bool = False
+    same: NDArray[np.bool_] | None = None
+    parts: tuple[tuple[int, str, NDArray[np.bool_]], ...] = ()
+    base: NDArray[np.bool_] | None = None
+    declared: NDArray[np.bool_] | None = None
+    twins: Callable[[int, int], bool] | None = None
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which earlier figures are of the same data versions."""
+        return np.ones(len(self.low), dtype=bool) if self.same is None else self.same
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +74,8 @@ class Table:
     """Every cell of every margin, exact. asked: shown by the question (others count as known).
 
     functions: measure name -> function. last: by cell key, what was last released of this
-    question on an earlier data version (None where withheld); outside: what other answers tell.
+    question on an earlier data version (None where withheld); outside: what other answers tell;
+    rivals: pairs of numbers of a cell that count nearly the same people by the question's text.
     """
 
     cells: tuple[Cell, ...]
@@ -69,6 +86,7 @@ class Table:
     sensitivity: Sensitivity
     last: Mapping[tuple[Any, ...], Mapping[str, Any] | None] | None = None
     outside: Outside | None = None
+    rivals: tuple[tuple[str, str], ...] = ()
 
     @property
     def sensitive(self) -> bool:

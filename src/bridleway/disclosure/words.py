@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import ModuleType
 
 from bridleway import parts
@@ -10,9 +11,11 @@ from bridleway.model.policy import Rules
 ROOM = "bridleway.disclosure.rules"
 
 
-def rules_in_order() -> list[ModuleType]:
+@cache
+def rules_in_order() -> tuple[ModuleType, ...]:
     """Return the rules that hide cells, by stage."""
-    return sorted((parts.load(ROOM, name) for name in parts.names(ROOM)), key=lambda r: r.STAGE)
+    found = (parts.load(ROOM, name) for name in parts.names(ROOM))
+    return tuple(sorted(found, key=lambda rule: rule.STAGE))
 
 
 def rules_in_words(rules: Rules) -> list[str]:

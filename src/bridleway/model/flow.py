@@ -269,11 +269,13 @@ class ClearedCell:
 
     people: the cell's people, protected like a released count, whether asked for or not; kept at
     the touched nodes, so that later answers can be held to it. None where not shown as it is.
+    parts: likewise the people whom a measure's conditions sort out, by the number's name.
     """
 
     key: tuple[Any, ...]
     values: Mapping[str, Any] | None
     people: int | None = None
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ class MeasurePart:
     """Where a measure's numbers come from.
 
     value: a value column of the table's frame; bit: for a proportion. low and high bound one
-    row's value in units of 10**-scale; conditional: the argument is not a bare column.
+    row's value in units of 10**-scale; conditional: the argument is not a bare column. branches:
+    of a sum over conditions, the bits that must hold and the bits that must not.
     """
 
     measure: Measure
@@ -66,6 +67,12 @@ class MeasurePart:
     high: int = 0
     conditional: bool = False
     sensitive: bool = False
+    branches: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+
+
+def branch_name(measure: str, number: int) -> str:
+    """Return the name of the number of people in a branch of a measure."""
+    return f"{measure}.branch{number}"
 
 
 @dataclass(frozen=True)

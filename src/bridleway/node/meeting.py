@@ -18,7 +18,7 @@ from bridleway.model.flow import ALL, Cell, Cleared, Combined, Grant
 from bridleway.model.plan import Plan, Recipe
 from bridleway.node.meter import Meter
 from bridleway.node.note import notes_of
-from bridleway.node.overlap import Earlier, last_of, outside_of, record_of
+from bridleway.node.overlap import Earlier, last_of, outside_of, record_of, rivals_of
 from bridleway.questions.plan import plan
 from bridleway.techniques.cells import count, people_matched
 from bridleway.techniques.changes import Followed
@@ -184,13 +184,23 @@ def cleared_of(
             high=part.high,
             sensitive=part.sensitive,
             conditional=part.conditional,
+            branches=len(part.branches),
         )
         for part in recipe.measures
     }
     sensitivity = Sensitivity(
         predicate=recipe.predicate_sensitive, groups=tuple(g.sensitive for g in recipe.groups)
     )
-    return clear(combined, grant.question, grant.rules, measures, sensitivity, last, outside)
+    return clear(
+        combined,
+        grant.question,
+        grant.rules,
+        measures,
+        sensitivity,
+        last,
+        outside,
+        rivals_of(grant),
+    )
 
 
 def answer_body(cleared: Cleared, grant: Grant, recipe: Recipe) -> dict[str, Any]:

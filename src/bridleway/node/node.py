@@ -759,7 +759,7 @@ class Node:
                 if one is not None
                 and (
                     one.digest == grant.question.digest
-                    or any(versions.get(s) == v for s, v in one.versions.items())
+                    or any(source in versions for source in one.versions)
                 )
             ]
         }

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from bridleway.disclosure.clear import Last, Outside
+from bridleway.disclosure.clear import MATCHED, Last, Outside
 from bridleway.disclosure.rounding import possible_people
+from bridleway.disclosure.rules.smallest_group import threshold
+from bridleway.errors import Refused
 from bridleway.model.blocks import blocks_of
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import ALL, Cleared, Grant
-from bridleway.model.plan import Recipe
+from bridleway.model.plan import Recipe, branch_name
 from bridleway.model.policy import Rules
 from bridleway.model.question import Question, question_from_json
-from bridleway.questions.apart import comparable, family, in_place, place_of
-from bridleway.questions.atoms import Atoms, TooManyAtoms
+from bridleway.questions.apart import comparable, family, in_place, place_of, rivals
+from bridleway.questions.atoms import SUMMED, Atoms, Flags, TooManyAtoms
 from bridleway.questions.canonical import canonical
 
 
@@ -27,7 +29,8 @@ class Earlier:
 
     question: canonical, its tables renamed to their places; facts: by place, of the columns that
     it used. versions: source id -> data version.
-    rows: cell key -> (people as they may be known, released values), None where withheld.
+    rows: cell key -> people as they may be known, under '' of the cell and by number of its
+    parts, None where withheld; values: cell key -> released values, None where withheld.
     """
 
     question: Question
@@ -36,7 +39,8 @@ class Earlier:
     versions: Mapping[str, str]
     rules: Rules
     figures: Mapping[str, Any]
-    rows: Mapping[tuple[Any, ...], tuple[int | None, Mapping[str, Any] | None]]
+    rows: Mapping[tuple[Any, ...], Mapping[str, int | None]]
+    values: Mapping[tuple[Any, ...], Mapping[str, Any] | None]
 
 
 def record_of(grant: Grant, cleared: Cleared) -> dict[str, Any]:
@@ -47,6 +51,7 @@ def record_of(grant: Grant, cleared: Cleared) -> dict[str, Any]:
         "versions": grant.versions,
         "rules": grant.rules.to_json(),
         "people": [cell.people for cell in cleared.cells],
+        "parts": [dict(cell.parts) for cell in cleared.cells],
         "facts": {t: grant.facts(t)[0].to_json() for t in grant.question.tables},
     }
 
@@ -57,10 +62,15 @@ def read_earlier(stored: Mapping[str, Any]) -> Earlier | None:
     if record is None:
         return None
     question = question_from_json(record["question"])
+    keys = [
+        tuple(ALL if isinstance(v, dict) else v for v in row["key"])
+        for row in stored["answer"]["rows"]
+    ]
     rows = {
-        tuple(ALL if isinstance(v, dict) else v for v in row["key"]): (people, row["values"])
-        for row, people in zip(stored["answer"]["rows"], record["people"], strict=True)
+        key: {"": people, **parts}
+        for key, people, parts in zip(keys, record["people"], record["parts"], strict=True)
     }
+    values = [row["values"] for row in stored["answer"]["rows"]]
     return Earlier(
         question=in_place(canonical(question), record["places"]),
         digest=question.digest,
@@ -72,6 +82,7 @@ def read_earlier(stored: Mapping[str, Any]) -> Earlier | None:
         rules=Rules.from_json(record["rules"]),
         figures=stored["figures"],
         rows=rows,
+        values=dict(zip(keys, values, strict=True)),
     )
 
 
@@ -93,46 +104,115 @@ def last_of(grant: Grant, earlier: Sequence[Earlier]) -> tuple[Last, Earlier] | 
     if not same:
         return None
     newest = same[-1]
-    cells = {key: values for key, (_, values) in newest.rows.items()}
-    return Last(cells, newest.figures), newest
+    return Last(newest.values, newest.figures), newest
 
 
 def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outside | None:
-    """Return what answers on the same data versions tell about this question's cells.
+    """Return what earlier answers tell about this question's cells.
 
     Only answers over the same joined people can be compared by their texts; where joins differ,
-    cell keys are required instead.
+    cell keys are required instead. A question that was never asked before is also held to the
+    newest answers on other data versions; one that was is held to its own last release.
     """
     places = places_of(grant)
     question = in_place(canonical(grant.question), places)
-    others = [
-        e
-        for e in earlier
-        if _same_data(e, grant) and _is_comparable(e.question, question, grant.rules)
-    ]
+    near = [e for e in earlier if _is_comparable(e.question, question, grant.rules)]
+    others = [e for e in near if _same_data(e, grant)]
+    same = len(others)
+    if last_of(grant, earlier) is None:
+        newest = {e.digest: e for e in near if not _same_data(e, grant)}
+        known = {e.digest for e in others}
+        others += [e for digest, e in newest.items() if digest not in known]
     if not others:
         return None
     tables = _all_facts({places[t]: grant.facts(t)[0] for t in grant.question.tables}, others)
-    keys = [key for kept in recipe.grouping_sets for key in recipe.keys(kept)]
     try:
         atoms = Atoms([question, *(e.question for e in others)], tables, undeclared=True)
     except TooManyAtoms:
         nothing = np.zeros((0, 0), dtype=bool)
         number = np.zeros(0, dtype=np.int64)
         return Outside(nothing, nothing, number, number, untold=True)
-    mine = {p.key: p.inside for p in atoms.populations(0) if not p.part}
-    cells = np.array([mine.get(key, np.zeros(atoms.size, dtype=bool)) for key in keys])
-    sets, low, high = [], [], []
-    for place, one in enumerate(others, start=1):
-        for population in atoms.populations(place):
-            known = None if population.part else _known(one, population.key, others)
+    return _Outside(atoms, recipe, others, same).made()
+
+
+def rivals_of(grant: Grant) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of numbers of each cell that differ by few people by the text alone.
+
+    Raises Refused where the conditions are too many to be told apart.
+    """
+    facts = {table: grant.facts(table)[0] for table in grant.question.tables}
+    try:
+        pairs = rivals(canonical(grant.question), facts)
+    except TooManyAtoms:
+        raise Refused(
+            "The measures have too many conditions to be weighed together.",
+            "Ask for fewer measures at a time, or use fewer columns in their conditions.",
+            code="together",
+        ) from None
+    return tuple((number_of(one), number_of(other)) for one, other in pairs)
+
+
+class _Outside:
+    """Puts together what is known of earlier figures, over blocks of atoms."""
+
+    def __init__(self, atoms: Atoms, recipe: Recipe, others: Sequence[Earlier], same: int) -> None:
+        self.atoms, self.others, self.same = atoms, others, same
+        keys = [key for kept in recipe.grouping_sets for key in recipe.keys(kept)]
+        place = {key: i for i, key in enumerate(keys)}
+        self.cells = np.zeros((len(keys), atoms.size), dtype=bool)
+        self.parts: list[tuple[int, str, Flags]] = []
+        for population in atoms.populations(0):
+            cell = place.get(population.key)
+            if cell is None:
+                continue
+            if population.part:
+                self.parts.append((cell, number_of(population.part), population.inside))
+            else:
+                self.cells[cell] = population.inside
+        self.known = [figure for i in range(len(others)) for figure in self._figures(i)]
+
+    def _figures(self, index: int) -> Iterator[tuple[Flags, int, int, bool]]:
+        """Return (people, fewest, most, on the same data) of an earlier answer's figures."""
+        one, same = self.others[index], index < self.same
+        rest = self.others[: self.same] if same else self.others[self.same :]
+        for population in self.atoms.populations(index + 1):
+            known = _known(one, population.key, rest, population.part)
             if known is not None:
-                sets.append(population.inside)
-                low.append(known[0])
-                high.append(known[1])
-    earlier_sets = np.array(sets, dtype=bool).reshape(len(sets), atoms.size)
-    first, _ = blocks_of(cells, earlier_sets)
-    return Outside(cells[:, first], earlier_sets[:, first], np.array(low), np.array(high))
+                yield population.inside, *known, same
+        matched = one.figures.get(MATCHED)
+        if isinstance(matched, int):
+            yield self.atoms.base(index + 1), *_base_bounds(matched, one.rules), same
+
+    def made(self) -> Outside:
+        """Return what is known, over the coarsest blocks that tell all figures apart."""
+        atoms = self.atoms
+        earlier = np.array([f for f, *_ in self.known], dtype=bool).reshape(-1, atoms.size)
+        base = atoms.base(0)
+        mine = np.vstack([self.cells, *(flags[None, :] for _, _, flags in self.parts), base])
+        first, which = blocks_of(mine, earlier)
+        weights = np.bincount(which, weights=atoms.weights(), minlength=len(first))
+        return Outside(
+            self.cells[:, first],
+            earlier[:, first],
+            np.array([low for _, low, _, _ in self.known], dtype=np.int64),
+            np.array([high for _, _, high, _ in self.known], dtype=np.int64),
+            same=np.array([same for *_, same in self.known], dtype=bool),
+            parts=tuple((cell, name, flags[first]) for cell, name, flags in self.parts),
+            base=base[first],
+            declared=weights > 0,
+            twins=lambda place, number: atoms.twins(mine[place], earlier[number]),
+        )
+
+
+def number_of(part: str) -> str:
+    """Return the name of a cell's number that counts the people of a population's part."""
+    name, _, number = part.removeprefix(SUMMED).rpartition(".")
+    return branch_name(name, int(number)) if part.startswith(SUMMED) else f"{name}.people"
+
+
+def _base_bounds(matched: int, rules: Rules) -> tuple[int, int]:
+    base = rules.rounding_counts
+    return max(matched - base // 2, threshold(rules)), matched + (base - 1) // 2
 
 
 def _all_facts(mine: Mapping[str, TableFacts], others: Sequence[Earlier]) -> dict[str, TableFacts]:
@@ -156,29 +236,37 @@ def _same_data(one: Earlier, grant: Grant) -> bool:
     return all(grant.versions.get(s, v) == v for s, v in one.versions.items())
 
 
-def _known(one: Earlier, key: tuple[Any, ...], others: Sequence[Earlier]) -> tuple[int, int] | None:
+def _known(
+    one: Earlier, key: tuple[Any, ...], others: Sequence[Earlier], part: str
+) -> tuple[int, int] | None:
     """Return the fewest and most people of an earlier cell, (-1, -1) if withheld, else None.
 
-    A margin that was not asked for is known where every cell of it was shown.
+    A margin that was not asked for is known where every cell of it was shown. part: of a cell,
+    the people whom a condition sorts out; a withheld part is protected as its cell.
     """
+    number = number_of(part) if part else ""
     if key in one.rows:
-        people = one.rows[key][0]
+        people = one.rows[key].get(number)
         if people is not None:
-            return possible_people(people, one.rules)
-        shown = any(o.question == one.question and _people(o, key) is not None for o in others)
+            return _bounds(people, one.rules)
+        shown = part or any(
+            o.question == one.question and key in o.rows and o.rows[key].get(number) is not None
+            for o in others
+        )
         return None if shown else (-1, -1)
     if one.question.limit is not None:
         return None
-    parts = [
-        people
-        for other, (people, _) in one.rows.items()
+    cells = [
+        row.get(number)
+        for other, row in one.rows.items()
         if all(k is ALL or k == o for k, o in zip(key, other, strict=True)) and ALL not in other
     ]
-    if not parts or None in parts:
+    if not cells or None in cells:
         return None
-    bounds = [possible_people(people, one.rules) for people in parts if people is not None]
+    bounds = [_bounds(people, one.rules) for people in cells if people is not None]
     return sum(low for low, _ in bounds), sum(high for _, high in bounds)
 
 
-def _people(one: Earlier, key: tuple[Any, ...]) -> int | None:
-    return one.rows[key][0] if key in one.rows else None
+def _bounds(people: int, rules: Rules) -> tuple[int, int]:
+    """Return the fewest and the most people of a figure; only nobody is released as 0."""
+    return (0, 0) if people == 0 else possible_people(people, rules)

@@ -12,7 +12,7 @@ Decided from texts and declared facts alone, so that a refusal tells nothing abo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import combinations
 from typing import Any, TypeAlias
@@ -25,6 +25,7 @@ from bridleway.model.blocks import blocks_of
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.question import Column, Join, Question
 from bridleway.questions.atoms import SUMMED, Atoms, Flags, TooManyAtoms
+from bridleway.questions.branches import branches_of
 
 Place: TypeAlias = str  # where a table of a passport really lies, the same in every passport
 Family: TypeAlias = tuple[frozenset[str], frozenset[Any]]
@@ -32,6 +33,8 @@ Family: TypeAlias = tuple[frozenset[str], frozenset[Any]]
 UNDECLARED_PEOPLE = 10_000  # of a table whose controller declares no number of people
 _MOST_ENTRIES = 1_000_000  # of the matrix that is looked at as a whole
 _TOLERANCE = 1e-7
+_MOST_PAIRED = 60  # combinations that are looked at two by two
+_MOST_CANCELLED = 2  # common atoms of two that are cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,17 +218,85 @@ def _isolated(
         # A part of a sum is no figure of its own: nothing at release looks at it alone.
         if not figure[1].startswith(SUMMED):
             own = matrix[[other == figure for other in figures]]
-            within = np.vstack([within, _only_small(own, small)[0]])
-    within = _basis(within)
-    for vector, used in zip(*_only_small(matrix, small), strict=True):
+            within = np.vstack([within, _own_business(own, expected, k)[:, small]])
+    # Heavy atoms first: they are eliminated first, and what is left of a row is light.
+    order = np.argsort(-expected, kind="stable")
+    place_among_small = np.cumsum(small)[order][small[order]] - 1
+    within = within[:, place_among_small]
+    weights = expected[order][small[order]]
+    basis = _orthonormal(within)
+    for vector, used in _sums(*_only_small(matrix[:, order], small[order]), weights):
         support = np.abs(vector) > _TOLERANCE
-        if not support.any() or expected[small][support].sum() >= k:
+        if not support.any() or weights[support].sum() >= k:
             continue
-        if len(_basis(np.vstack([within, vector]))) > len(within):
+        if np.abs(vector - (vector @ basis.T) @ basis).max() > _TOLERANCE * 10:
             rows = np.flatnonzero(np.abs(used) > _TOLERANCE).tolist()
-            places = {figures[row][0] for row in rows}
-            return sorted(places)
+            return sorted({figures[row][0] for row in rows})
     return []
+
+
+def _sums(
+    vectors: NDArray[np.float64], used: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return combinations, and those of two of them in which their heaviest common atom cancels.
+
+    The lightest combination of all is hard to find in general (it is a minimum-weight codeword);
+    among few figures it is one of these.
+    """
+    yield from zip(vectors, used, strict=True)
+    if len(vectors) > _MOST_PAIRED:
+        return
+    for one, other in combinations(range(len(vectors)), 2):
+        common = (np.abs(vectors[one]) > _TOLERANCE) & (np.abs(vectors[other]) > _TOLERANCE)
+        for atom in np.flatnonzero(common)[np.argsort(-weights[common])][:_MOST_CANCELLED]:
+            factor = vectors[one][atom] / vectors[other][atom]
+            yield vectors[one] - factor * vectors[other], used[one] - factor * used[other]
+
+
+def _orthonormal(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return orthonormal rows with the same span."""
+    if not rows.any():
+        return np.zeros((0, rows.shape[1]))
+    _, values, vectors = np.linalg.svd(rows, full_matrices=False)
+    found: NDArray[np.float64] = vectors[values > _TOLERANCE]
+    return found
+
+
+def rivals(question: Question, tables: Mapping[Place, TableFacts]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of parts of a question's measures that could be subtracted to few people.
+
+    By its text one lies within the other, or both cut the same columns in different ways.
+    tables: declared facts by the question's table names. Parts are named as in `Population`.
+    """
+    alone = replace(question, groups=(), margins="none", select=(), order_by=(), limit=None)
+    if sum(len(branches_of(m.argument)) for m in question.measures) < 2:
+        return ()
+    atoms = Atoms([alone], tables, undeclared=True)
+    parts = {p.part: p.inside for p in atoms.populations(0) if p.part}
+    made = []
+    for (one, mine), (other, theirs) in combinations(parts.items(), 2):
+        more, less = bool((mine & ~theirs).any()), bool((theirs & ~mine).any())
+        nested = more != less
+        if nested or (more and less and atoms.twins(mine, theirs)):
+            made.append((one, other))
+    return tuple(made)
+
+
+def _own_business(
+    own: NDArray[np.float64], expected: NDArray[np.float64], k: int
+) -> NDArray[np.float64]:
+    """Return what a figure's cells leave of the few people whom it tells apart by itself.
+
+    Atoms that the figure's own cells do not split count as one: a cell of k people is no small
+    one because another question splits it.
+    """
+    classes, which = np.unique(own, axis=1, return_inverse=True)
+    which = which.ravel()
+    small = np.bincount(which, weights=expected, minlength=classes.shape[1]) < k
+    left = _only_small(classes, small)[0]
+    spread = np.zeros((len(left), classes.shape[1]))
+    spread[:, small] = left
+    return spread[:, which]
 
 
 def _only_small(
@@ -263,9 +334,3 @@ def _echelon(matrix: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
         made[others] -= np.outer(made[others, column], made[row])
         row += 1
     return made
-
-
-def _basis(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return linearly independent rows with the same span."""
-    reduced = _echelon(rows, rows.shape[1])
-    return reduced[(np.abs(reduced) > _TOLERANCE).any(axis=1)]

@@ -38,7 +38,9 @@ from bridleway.model.question import (
     Or,
     Predicate,
     Question,
+    columns_in,
 )
+from bridleway.questions.branches import Branch, branches_of
 
 Flags = NDArray[np.bool_]
 Weights = NDArray[np.float64]
@@ -230,8 +232,8 @@ class Atoms:
         parts = [("", everywhere)]
         for measure in question.measures:
             kind = "" if measure.function == "proportion" else SUMMED
-            for number, condition in enumerate(_conditions(measure.argument)):
-                parts.append((f"{kind}{measure.name}.{number}", self._holds(condition)[0]))
+            for number, branch in enumerate(branches_of(measure.argument)):
+                parts.append((f"{kind}{measure.name}.{number}", self._branch(branch)))
         made = []
         for key, cell, asked in self._cells(question, margins):
             for part, inside in parts:
@@ -239,6 +241,47 @@ class Atoms:
                 if flags.any():
                     made.append(Population(place, part, key, asked, flags))
         return made
+
+    def base(self, place: int) -> Flags:
+        """Return the people of a question's plain conditions: those whom it says it matched."""
+        question = self.questions[place]
+        where = question.where
+        conjuncts = where.terms if isinstance(where, And) else (() if where is None else (where,))
+        inside: Flags = np.ones((1,) * len(self._axes), dtype=bool)
+        for conjunct in conjuncts:
+            if not any(self._is_sensitive(column) for column in columns_in(conjunct)):
+                inside = inside & self._holds(conjunct)[0]
+        for table in question.tables:
+            if ("in", table) in self._place:
+                inside = inside & self._along(self._place["in", table], np.array([True, False]))
+        for group in question.groups:
+            shown = [flags for _, flags in self._group(group.expression)]
+            inside = inside & reduce(np.logical_or, shown)
+        return self._everywhere(inside)
+
+    def _is_sensitive(self, column: Column) -> bool:
+        facts = self._facts(column)
+        return facts is not None and facts.cls == "sensitive"
+
+    def cut(self, flags: Flags) -> tuple[int, ...]:
+        """Return the axes on which it depends who is in a set."""
+        whole = flags.reshape(self.shape)
+        return tuple(
+            axis for axis in range(len(self.shape)) if (whole != whole.take([0], axis=axis)).any()
+        )
+
+    def twins(self, one: Flags, other: Flags) -> bool:
+        """Tell whether two sets overlap and cut the same columns in different ways."""
+        both = set(self.cut(one)) & set(self.cut(other))
+        rest = tuple(axis for axis in range(len(self.shape)) if axis not in both)
+        mine = one.reshape(self.shape).any(axis=rest)
+        theirs = other.reshape(self.shape).any(axis=rest)
+        return bool((mine != theirs).any() and (mine & theirs).any())
+
+    def _branch(self, branch: Branch) -> Flags:
+        met = [self._holds(condition)[0] for condition in branch.meets]
+        failed = [~self._holds(condition)[0] for condition in branch.fails]
+        return reduce(np.logical_and, [*met, *failed])
 
     def _cells(
         self, question: Question, margins: bool

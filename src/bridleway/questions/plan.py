@@ -30,6 +30,7 @@ from bridleway.model.question import (
     columns_in,
     tables_in,
 )
+from bridleway.questions.branches import branches_of
 from bridleway.questions.canonical import canonical
 from bridleway.questions.check import bounds_of
 
@@ -206,6 +207,13 @@ class _Draft:
             high=bounds.high,
             conditional=not isinstance(measure.argument, Column),
             sensitive=sensitive,
+            branches=tuple(
+                (
+                    tuple(self._bit(table, condition).name for condition in branch.meets),
+                    tuple(self._bit(table, condition).name for condition in branch.fails),
+                )
+                for branch in branches_of(measure.argument)
+            ),
         )
 
     def _value(self, table: str, argument: Any, scale: int, low: int, high: int) -> ValueColumn:

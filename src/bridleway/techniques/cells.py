@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from bridleway.errors import Fault
 from bridleway.model.flow import Cell
-from bridleway.model.plan import AllOf, Bit, Formula, GroupPart, MeasurePart, Recipe
+from bridleway.model.plan import (
+    AllOf,
+    Bit,
+    Formula,
+    GroupPart,
+    MeasurePart,
+    Recipe,
+    branch_name,
+)
 from bridleway.techniques.changes import CHANGE, Followed, Members, members_of
 from bridleway.techniques.frames import Frame, Tokens, concatenate
 from bridleway.techniques.join import join_rows, ranks
@@ -169,7 +177,7 @@ class _Counter:
             if part.bit:
                 made |= self._proportion(part, code, size)
             elif part.value:
-                made |= self._sums(part, full, size)
+                made |= self._sums(part, full, size) | self._branches(part, code, size)
         return made
 
     def _distinct(self, code: Rows, mask: Mask | None, size: int) -> tuple[list[int], list[int]]:
@@ -240,6 +248,18 @@ class _Counter:
         made = {f"{name}.people": self._distinct(code[mask], mask, size)[0]}
         if self.recipe.cell_key:
             made[f"{name}.key"] = self._cell_keys(code[mask], mask, size)
+        return made
+
+    def _branches(self, part: MeasurePart, code: Rows, size: int) -> dict[str, list[int]]:
+        """Return the distinct people of each branch of a sum over conditions."""
+        made = {}
+        bits = self.joined.frames[part.table].bits
+        for number, (meets, fails) in enumerate(part.branches):
+            terms = [bits[name] for name in meets] + [~bits[name] for name in fails]
+            mask = self._keep(self.joined.take(part.table, reduce(np.logical_and, terms)))
+            mask = mask if self.full is None else mask & self.full
+            name = branch_name(part.measure.name, number)
+            made[name] = self._distinct(code[mask], mask, size)[0]
         return made
 
     def _sums(self, part: MeasurePart, code: Rows, size: int) -> dict[str, list[int]]:

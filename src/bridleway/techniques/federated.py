@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bridleway.errors import Fault
 from bridleway.model.flow import Cell
-from bridleway.model.plan import Recipe
+from bridleway.model.plan import Recipe, branch_name
 from bridleway.techniques.masks import add, decode, encode
 from bridleway.techniques.perturb import RECORD_KEYS
 
@@ -36,6 +36,7 @@ def additive_names(recipe: Recipe) -> tuple[str, ...]:
             if part.measure.function.startswith(("var", "stddev")):
                 kinds.append("sumsq")
             names += [f"{part.measure.name}.{kind}" for kind in kinds]
+            names += [branch_name(part.measure.name, n) for n in range(len(part.branches))]
     return tuple(names)
 
 
@@ -84,6 +85,9 @@ def _bounded(recipe: Recipe, row: Mapping[str, int], at_most: int) -> dict[str, 
             bound = at_most * max(abs(part.low), abs(part.high))
             made[f"{name}.top"] = made[f"{name}.top2"] = bound
             made[f"{name}.top_n"] = bound * recipe.dominance_n
-        if at_most > 1 and f"{name}.people" in row:
-            made[f"{name}.people"] = -(-row[f"{name}.people"] // at_most)
+        if at_most > 1:
+            branches = [branch_name(name, n) for n in range(len(part.branches))]
+            for number in (f"{name}.people", *branches):
+                if number in row:
+                    made[number] = -(-row[number] // at_most)
     return made

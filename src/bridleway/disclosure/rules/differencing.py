@@ -1,25 +1,41 @@
-"""Differencing: a released cell and an earlier answer must not differ by a few people.
+"""Differencing: a released figure and earlier answers must not differ by a few people.
 
-An earlier answer over the same joined people on the same data version counts sets that contain
-a cell or lie within it. What the two differ by could then be computed: it is at least k people,
-or nobody by the questions' texts alone, or the cell is hidden (ATTACKS A01, A08, A10). Earlier
-figures were rounded, so the difference is taken at its smallest.
+Earlier answers over the same joined people count sets that contain a new one, lie within it or
+cut it. What they differ by could then be computed (ATTACKS A01, A08, A10), so a cell is hidden
+
+- if an earlier figure contains it or lies within it, and they may differ by fewer than k people;
+- if both cut the same columns in different ways and count nearly the same (a group with a person,
+  and the same group with somebody else);
+- if two conditions inside its measures do so among themselves;
+- if several figures together isolate a set of which the released numbers leave fewer than k
+  people possible (trackers), found by elimination and weighed by linear programming.
+
+The same holds for the people whom a condition inside a measure sorts out. Earlier figures were
+rounded, so differences are taken at their smallest. Figures of an earlier data version count
+when the question is new: nobody knows how much of the data has changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bridleway.disclosure.bounds import Knowledge
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.table import Outside, Table
+from bridleway.model.flow import Cell
 from bridleway.model.policy import Rules
 
 STAGE = 45
 NAME = "differencing"
 ADVICE = "Another answer over nearly the same people is out already: ask for clearly other groups."
+
+_TOLERANCE = 1e-7
+_MOST_SETS = 64  # isolated sets that are weighed by linear programming, per answer
+Sets: TypeAlias = NDArray[np.bool_]
 
 
 def words(rules: Rules) -> str:
@@ -33,29 +49,162 @@ def words(rules: Rules) -> str:
 
 
 def hide(table: Table, hidden: Collection[int]) -> set[int]:
-    """Hide cells that are too near to an earlier answer's."""
+    """Hide cells that are too near to what is out already."""
     outside = table.outside
-    if outside is None or not table.rules.together:
+    k = threshold(table.rules)
+    if not table.rules.together:
         return set()
+    within = {i for i, cell in enumerate(table.cells) if _rivalled(table, cell, k)}
+    if outside is None:
+        return within
     if outside.untold:
         return set(range(len(table.cells)))
-    people = np.array([cell.numbers["people"] for cell in table.cells])
-    near = _too_near(outside, people, threshold(table.rules))
-    return {i for i in np.flatnonzero(near).tolist() if i not in hidden}
+    near = {
+        cell
+        for place, (cell, flags, people) in enumerate(_figures(table, outside))
+        if cell not in hidden and _too_near(outside, place, flags, people, k, table.asked[cell])
+    }
+    near |= within
+    near |= _tracked(table, outside, {*hidden, *near}, k)
+    return near | _of_margins(table, outside, {*hidden, *near}, near)
 
 
-def _too_near(outside: Outside, people: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Return for each cell whether some shown figure contains it, or lies in it, with few over."""
-    shown = outside.low >= 0
-    # Blocks in common, in the cell alone and in the earlier figure alone: shapes (cells, figures).
-    mine = outside.cells.astype(np.float32)
-    theirs = outside.earlier[shown].astype(np.float32)
-    common = mine @ theirs.T
-    more = mine.sum(axis=1)[:, None] - common
-    less = theirs.sum(axis=1)[None, :] - common
-    over = people[:, None] - outside.high[shown][None, :]
-    under = outside.low[shown][None, :] - people[:, None]
-    contains = (common > 0) & (more > 0) & (less == 0) & (over < k)
-    within = (common > 0) & (less > 0) & (more == 0) & (under < k)
-    near: NDArray[np.bool_] = (contains | within).any(axis=1)
-    return near
+def base_too_near(table: Table, people: int) -> bool:
+    """Tell whether the number of people matched would tell about a few people."""
+    outside = table.outside
+    if outside is None or not table.rules.together:
+        return False
+    if outside.untold or outside.base is None:
+        return outside.untold
+    place = len(outside.cells) + len(outside.parts)
+    return _too_near(outside, place, outside.base, people, threshold(table.rules), True)
+
+
+def _figures(table: Table, outside: Outside) -> Iterator[tuple[int, Sets, int]]:
+    """Return (cell, blocks, people) of every cell, then of every condition inside a measure."""
+    for cell, flags in enumerate(outside.cells):
+        yield cell, flags, table.cells[cell].numbers["people"]
+    for cell, name, flags in outside.parts:
+        yield cell, flags, table.cells[cell].numbers[name]
+
+
+def _rivalled(table: Table, cell: Cell, k: int) -> bool:
+    """Tell whether conditions inside measures of one cell sort out nearly the same people."""
+    pairs = ((cell.numbers.get(a), cell.numbers.get(b)) for a, b in table.rivals)
+    return any(one and other and abs(one - other) < k for one, other in pairs)
+
+
+def _too_near(outside: Outside, place: int, mine: Sets, people: int, k: int, asked: bool) -> bool:
+    if not mine.any():
+        return False
+    for number, theirs in enumerate(outside.earlier):
+        low, high = int(outside.low[number]), int(outside.high[number])
+        if low < 0 or not (mine & theirs).any():
+            continue
+        grows, shrinks = people - high < k, low - people < k
+        more, less = bool((mine & ~theirs).any()), bool((theirs & ~mine).any())
+        if (more and not less and grows) or (less and not more and shrinks):
+            return True
+        if not (grows and shrinks) or not asked:
+            continue
+        if not more and not less and not outside.present[number]:
+            return True
+        if more and less and outside.twins is not None and outside.twins(place, number):
+            return True
+    return False
+
+
+def _of_margins(
+    table: Table, outside: Outside, hidden: Collection[int], near: Collection[int]
+) -> set[int]:
+    """Return a cell of each margin that is too near and was not asked for: its cells add up."""
+    made: set[int] = set()
+    declared = _declared(outside)
+    for margin in near:
+        if table.asked[margin] or not _differs_by_declared(outside, margin, declared):
+            continue
+        inside = [
+            i
+            for i, flags in enumerate(outside.cells)
+            if table.asked[i] and flags.any() and not (flags & ~outside.cells[margin]).any()
+        ]
+        if inside and not {*hidden, *made} & set(inside):
+            made.add(min(inside, key=lambda i: (table.cells[i].numbers["people"], i)))
+    return made
+
+
+def _declared(outside: Outside) -> Sets:
+    size = outside.cells.shape[1]
+    return np.ones(size, dtype=bool) if outside.declared is None else outside.declared
+
+
+def _differs_by_declared(outside: Outside, margin: int, declared: Sets) -> bool:
+    """Tell whether a figure of these data versions differs from a margin in a declared value."""
+    mine = outside.cells[margin]
+    for number, theirs in enumerate(outside.earlier):
+        differ = mine ^ theirs
+        if outside.low[number] < 0 or not outside.present[number] or not (mine & theirs).any():
+            continue
+        nested = not (mine & ~theirs).any() or not (theirs & ~mine).any()
+        if nested and (differ & declared).any():
+            return True
+    return False
+
+
+def _tracked(table: Table, outside: Outside, hidden: Collection[int], k: int) -> set[int]:
+    """Return cells by which several figures together would isolate few people.
+
+    Figures are rows over blocks; in their reduced echelon form a set that some sum of figures
+    isolates stands as a row of its own.
+    """
+    shown = [
+        i for i, flags in enumerate(outside.cells)
+        if i not in hidden and table.asked[i] and flags.any()
+    ]  # fmt: skip
+    there = (outside.low >= 0) & outside.present
+    if not shown or np.count_nonzero(there) < 2:
+        return set()
+    exact = np.array([table.cells[i].numbers["people"] for i in shown])
+    sets = np.vstack([outside.cells[shown], outside.earlier[there]])
+    sets, first = np.unique(sets, axis=0, return_index=True)
+    known = Knowledge(
+        sets,
+        np.concatenate([exact, outside.low[there]])[first],
+        np.concatenate([exact, outside.high[there]])[first],
+    )
+    declared = _declared(outside)
+    made: set[int] = set()
+    weighed = 0
+    for vector, used in _echelon_rows(sets):
+        target = vector > _TOLERANCE
+        cells = {shown[first[row]] for row in used if first[row] < len(shown)}
+        if not cells or (vector < -_TOLERANCE).any() or not (target & declared).any():
+            continue
+        if len(used) < 3 or bool((sets == target).all(axis=1).any()):
+            continue  # a pair is looked at as such; what is a figure is protected as one
+        weighed += 1
+        low, high = known.interval(target)
+        if weighed > _MOST_SETS or (low < k and high - low < k):
+            made |= cells
+    return made
+
+
+def _echelon_rows(sets: Sets) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
+    """Return the rows of the reduced echelon form, each with the figures it is made of."""
+    width = sets.shape[1]
+    made = np.hstack([sets.astype(np.float64), np.eye(len(sets))])
+    row = 0
+    for column in range(width):
+        if row == len(made):
+            break
+        best = row + int(np.argmax(np.abs(made[row:, column])))
+        if abs(made[best, column]) <= _TOLERANCE:
+            continue
+        made[[row, best]] = made[[best, row]]
+        made[row] /= made[row, column]
+        others = np.abs(made[:, column]) > _TOLERANCE
+        others[row] = False
+        made[others] -= np.outer(made[others, column], made[row])
+        row += 1
+    for line in made[:row]:
+        yield line[:width], np.flatnonzero(np.abs(line[width:]) > _TOLERANCE).tolist()

@@ -1,9 +1,10 @@
 """Held cells: answers of one question on two data versions must not differ by a few people.
 
-Where 1 to k - 1 people of a cell came, went or differ since the version that was last released,
+Where fewer than k people of a cell came, went or differ since the version that was last released,
 the cell keeps what was last released of it, shown or withheld. So whoever knows all changes but
 one person's learns nothing from asking again (ATTACKS A09). It comes before all other rules:
-whether a cell falls below the threshold by a few people is itself such a change.
+whether a cell falls below the threshold by a few people is itself such a change. A cell in which
+nobody changed keeps its state too: else a change in its neighbour could hide it, or show it.
 """
 
 from __future__ import annotations
@@ -30,8 +31,14 @@ def words(rules: Rules) -> str:
 
 
 def hide(table: Table, hidden: Collection[int]) -> set[int]:
-    """Hold cells in which a few people changed."""
+    """Hold cells in which few people changed, or none."""
     if not table.rules.hold or table.last is None:
         return set()
     k = threshold(table.rules)
-    return {i for i, cell in enumerate(table.cells) if 0 < cell.numbers.get("changed", 0) < k}
+    return {i for i, cell in enumerate(table.cells) if cell.numbers.get("changed", 0) < k}
+
+
+def still_shown(table: Table) -> set[int]:
+    """Return the held cells that keep figures which were shown."""
+    last = table.last or {}
+    return {i for i in hide(table, ()) if last.get(table.cells[i].key) is not None}

@@ -7,7 +7,8 @@ from collections.abc import Collection
 from typing import Any
 
 from bridleway.disclosure.table import Table
-from bridleway.model.flow import ALL
+from bridleway.model.flow import ALL, Cell
+from bridleway.model.plan import branch_name
 from bridleway.model.policy import Rules
 
 STAGE = 40
@@ -36,7 +37,28 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
     for position, sensitive in enumerate(table.sensitivity.groups):
         if sensitive:
             made |= _uniform_slices(table, position)
+    made |= {i for i, cell in enumerate(table.cells) if _uniform_values(table, cell)}
     return made
+
+
+def _uniform_values(table: Table, cell: Cell) -> bool:
+    """Tell whether a sum tells that all people of a cell are alike in a sensitive column.
+
+    They are where all or none are in one branch of a condition, or all have the lowest or all
+    the highest value.
+    """
+    for name, facts in table.measures.items():
+        total, rows = cell.numbers.get(f"{name}.sum"), cell.numbers.get(f"{name}.n", 0)
+        if not facts.sensitive or total is None or rows == 0:
+            continue
+        if facts.low < facts.high and total in (rows * facts.low, rows * facts.high):
+            return True
+        people = cell.numbers["people"]
+        if any(
+            cell.numbers.get(branch_name(name, n)) in (0, people) for n in range(facts.branches)
+        ):
+            return True
+    return False
 
 
 def _uniform_slices(table: Table, position: int) -> set[int]:

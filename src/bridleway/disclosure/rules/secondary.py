@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridleway.disclosure.bounds import Knowledge
+from bridleway.disclosure.rules import held
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.disclosure.table import Outside, Table
 from bridleway.model.flow import ALL
@@ -42,8 +43,10 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
         return set()
     if not table.cells[0].key and table.outside is None:
         return set()
-    concealed = {i for i in hidden if table.asked[i]}
-    withheld_before = table.outside is not None and bool((table.outside.low < 0).any())
+    concealed = {i for i in hidden if table.asked[i]} - held.still_shown(table)
+    withheld_before = table.outside is not None and bool(
+        ((table.outside.low < 0) & table.outside.present).any()
+    )
     if not concealed and not withheld_before:
         return set()
     outside = table.outside
@@ -150,7 +153,7 @@ class _WideNet(_Net):
     def __init__(self, table: Table, concealed: set[int], outside: Outside) -> None:
         super().__init__(table, concealed)
         self.outside = outside
-        there = self.outside.low >= 0
+        there = (self.outside.low >= 0) & self.outside.present
         before = Knowledge(
             self.outside.earlier[there], self.outside.low[there], self.outside.high[there]
         )
@@ -162,14 +165,14 @@ class _WideNet(_Net):
         ]
         self.withheld = [
             flags
-            for flags in self.outside.earlier[~there]
+            for flags in self.outside.earlier[(self.outside.low < 0) & self.outside.present]
             if not _narrow(before, flags, self.width)
         ]
 
     def _weakest(self) -> int | None:
         outside = self.outside
         shown = [i for i in range(len(self.table.cells)) if i not in self.concealed]
-        there = outside.low >= 0
+        there = (outside.low >= 0) & outside.present
         exact = np.array([self.people[i] for i in shown])
         known = Knowledge(
             np.vstack([outside.cells[shown], outside.earlier[there]]),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from bridleway.disclosure.table import Table
 from bridleway.model.flow import Cell
+from bridleway.model.plan import branch_name
 from bridleway.model.policy import Rules
 
 STAGE = 20
@@ -39,7 +40,19 @@ def measures_with_few(table: Table, cell: Cell) -> list[str]:
     """Return the measures with too few contributors, "" first where the cell has too few people."""
     k = threshold(table.rules)
     return [""] * (cell.numbers["people"] < k) + [
-        name for name in table.functions if cell.numbers.get(f"{name}.people", k) < k
+        name
+        for name in table.functions
+        if cell.numbers.get(f"{name}.people", k) < k
+        or any(0 < branch < k for branch in _branches(table, cell, name))
+    ]
+
+
+def _branches(table: Table, cell: Cell, name: str) -> list[int]:
+    """Return how many people meet each condition inside a measure."""
+    people = cell.numbers["people"]
+    return [
+        cell.numbers.get(branch_name(name, number), people)
+        for number in range(table.measures[name].branches)
     ]
 
 
@@ -62,3 +75,5 @@ def _few_outside(table: Table, cell: Cell) -> Iterator[bool]:
             yield rest < k
         elif function == "proportion" or facts.conditional:
             yield 0 < rest < k
+        for branch in _branches(table, cell, name):
+            yield 0 < people - branch < k
