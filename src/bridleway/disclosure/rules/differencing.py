@@ -17,7 +17,7 @@ when the question is new: nobody knows how much of the data has changed since.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -59,11 +59,10 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
         return within
     if outside.untold:
         return set(range(len(table.cells)))
-    near = {
-        cell
-        for place, (cell, flags, people) in enumerate(_figures(table, outside))
-        if cell not in hidden and _too_near(outside, place, flags, people, k, table.asked[cell])
-    }
+    figures = list(_figures(table, outside))
+    asked = [table.asked[cell] for cell, _, _ in figures]
+    flagged = _too_near(outside, 0, [f for _, f, _ in figures], [n for *_, n in figures], asked, k)
+    near = {figures[i][0] for i in np.flatnonzero(flagged).tolist()} - set(hidden)
     near |= within
     near |= _tracked(table, outside, {*hidden, *near}, k)
     return near | _of_margins(table, outside, {*hidden, *near}, near)
@@ -77,7 +76,8 @@ def base_too_near(table: Table, people: int) -> bool:
     if outside.untold or outside.base is None:
         return outside.untold
     place = len(outside.cells) + len(outside.parts)
-    return _too_near(outside, place, outside.base, people, threshold(table.rules), True)
+    k = threshold(table.rules)
+    return bool(_too_near(outside, place, [outside.base], [people], [True], k)[0])
 
 
 def _figures(table: Table, outside: Outside) -> Iterator[tuple[int, Sets, int]]:
@@ -94,24 +94,34 @@ def _rivalled(table: Table, cell: Cell, k: int) -> bool:
     return any(one and other and abs(one - other) < k for one, other in pairs)
 
 
-def _too_near(outside: Outside, place: int, mine: Sets, people: int, k: int, asked: bool) -> bool:
-    if not mine.any():
-        return False
-    for number, theirs in enumerate(outside.earlier):
-        low, high = int(outside.low[number]), int(outside.high[number])
-        if low < 0 or not (mine & theirs).any():
-            continue
-        grows, shrinks = people - high < k, low - people < k
-        more, less = bool((mine & ~theirs).any()), bool((theirs & ~mine).any())
-        if (more and not less and grows) or (less and not more and shrinks):
-            return True
-        if not (grows and shrinks) or not asked:
-            continue
-        if not more and not less and not outside.present[number]:
-            return True
-        if more and less and outside.twins is not None and outside.twins(place, number):
-            return True
-    return False
+def _too_near(
+    outside: Outside,
+    start: int,
+    sets: Sequence[Sets],
+    people: Sequence[int],
+    asked: Sequence[bool],
+    k: int,
+) -> Sets:
+    """Return for each figure whether it is too near to one that is out. start: of its places."""
+    mine = np.array(sets, dtype=np.float32).reshape(len(sets), -1)
+    theirs = outside.earlier.astype(np.float32)
+    # Blocks in common, in the figure alone, in the earlier one alone: shape (figures, earlier).
+    common = mine @ theirs.T
+    more = mine.sum(axis=1)[:, None] > common
+    less = theirs.sum(axis=1)[None, :] > common
+    number = np.array(people)[:, None]
+    meets = (common > 0) & (outside.low >= 0)[None, :]
+    grows = meets & (number - outside.high[None, :] < k)
+    shrinks = meets & (outside.low[None, :] - number < k)
+    near = (more & ~less & grows) | (less & ~more & shrinks)
+    both = grows & shrinks & np.array(asked)[:, None]
+    near |= both & ~more & ~less & ~outside.present[None, :]
+    made: Sets = near.any(axis=1)
+    if outside.twins is not None:
+        for place, other in zip(*np.nonzero(both & more & less), strict=True):
+            if not made[place] and outside.twins(start + int(place), int(other)):
+                made[place] = True
+    return made
 
 
 def _of_margins(
