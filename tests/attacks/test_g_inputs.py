@@ -460,13 +460,13 @@ def test_g06(kind: str, place: Workspace, tmp_path: Path) -> bool:
         for mode in (0o640, 0o604, 0o644, 0o666):
             path = root / "nodes" / "council" / name
             os.chmod(path, mode)
-            with Workspace.open(root) as opened:
-                try:
+            try:
+                with Workspace.open(root) as opened:
                     opened.ask("by-area", PASSPORT, ASKER, PASSWORD)
-                    won.append(f"{name} {mode:o}")
-                except BridlewayError as error:
-                    if not is_clean(error) or "chmod 600" not in str(error):
-                        won.append(f"{name} {mode:o}: {error}")
+                won.append(f"{name} {mode:o}")
+            except BridlewayError as error:
+                if not is_clean(error) or "chmod 600" not in str(error):
+                    won.append(f"{name} {mode:o}: {error}")
             os.chmod(path, 0o600)
     with Workspace.open(root) as opened:
         key = opened.key_path(ASKER)

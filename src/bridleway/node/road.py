@@ -175,7 +175,7 @@ def _at_most(passport: Passport, table: str) -> int | None:
 
 
 def receipt_path(folder: Path, request: str) -> Path:
-    """Return where a node keeps the receipt of a request. Raises Fault if a link leads elsewhere."""
+    """Return where a node keeps a request's receipt. Raises Fault if a link leads elsewhere."""
     made = folder / "receipts" / f"{require_id(request, 'request id')}.json"
     if made.parent.is_symlink() or made.is_symlink():
         raise Fault(
