@@ -68,9 +68,11 @@ def verify(receipt: str | os.PathLike[str] | bytes, trust: str | os.PathLike[str
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_RECEIPT_BYTES:
+        with path.open("rb") as file:  # a device or a pipe has no size to look at
+            data = file.read(MAX_RECEIPT_BYTES + 1)
+        if len(data) > MAX_RECEIPT_BYTES:
             raise UsageError("The file is too large for a receipt.", "Check it.", where=path.name)
-        return path.read_bytes()
+        return data
     except OSError as error:
         raise UsageError(
             f"The receipt cannot be read ({error.strerror}).", "Check the name.", where=path.name

@@ -55,11 +55,13 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """Return a UTF-8 text file's content. Raises UsageError where it cannot be read."""
     target = Path(path)
     try:
-        if target.stat().st_size > MAX_BYTES:
+        with target.open("rb") as file:  # a device or a pipe has no size to look at
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise UsageError(
                 "The file is too large.", f"Keep it under {MAX_BYTES:,} bytes.", where=str(path)
             )
-        return target.read_bytes().decode("utf-8")
+        return data.decode("utf-8")
     except FileNotFoundError:
         raise UsageError("There is no such file.", "Check the name.", where=str(path)) from None
     except IsADirectoryError:

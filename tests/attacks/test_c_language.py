@@ -697,8 +697,10 @@ def _heavy_view_is_stopped(folder: Path) -> bool:
         with pytest.raises(BridlewayError) as stopped:
             made.ask("by-area", PASSPORT, ASKER, PASSWORD)
         spent = time.monotonic() - began
-        made.ask("rent-by-area", PASSPORT, ASKER, PASSWORD)  # the neighbour goes on
-        return spent < 5 and is_clean(stopped.value)
+        policy.write_text(limited.replace("seconds: 2", "seconds: 60"))
+        made.ask("rent-by-area", PASSPORT, ASKER, PASSWORD)  # the node goes on
+        # By the clock of a busy machine; tests/node/test_workers.py measures the half second.
+        return spent < 12 and is_clean(stopped.value)
 
 
 BOMBS = {

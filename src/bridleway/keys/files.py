@@ -74,17 +74,19 @@ def replace_private(path: Path, data: bytes) -> None:
 
 
 def read_private(path: Path) -> bytes:
-    """Read a private file. Refused if group or others may read it."""
+    """Read a private file. Refused if group or others may read it, or if it is a link."""
     try:
-        mode = path.stat().st_mode
-        if stat.S_IMODE(mode) & 0o077:
-            raise Refused(
-                "Other users of this machine can read the key file.",
-                f"Run: chmod 600 {path.name}, and think about whether the key was copied.",
-                where=path.name,
-                code="key-readable",
-            )
-        return path.read_bytes()
+        # One handle is looked at and read, so that nothing can be swapped in between.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            if stat.S_IMODE(os.fstat(handle).st_mode) & 0o077:
+                raise Refused(
+                    "Other users of this machine can read the key file.",
+                    f"Run: chmod 600 {path.name}, and think about whether the key was copied.",
+                    where=path.name,
+                    code="key-readable",
+                )
+            return file.read()
     except FileNotFoundError:
         raise UsageError(
             "The key file is missing.", "Restore it from its backup.", where=path.name

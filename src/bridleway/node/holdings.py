@@ -66,6 +66,7 @@ class Holdings:
         return tuple(sorted(p.parent.name for p in self.folder.glob("*/source.json")))
 
     def _at(self, name: str) -> Path:
+        require_id(name, "source name")
         if name not in self.names():
             raise UsageError(
                 f"The node '{self.node}' has no source '{name}'.{nearest(name, self.names())}",

@@ -175,8 +175,15 @@ def _at_most(passport: Passport, table: str) -> int | None:
 
 
 def receipt_path(folder: Path, request: str) -> Path:
-    """Return where a node keeps the receipt of a request."""
-    return folder / "receipts" / f"{require_id(request, 'request id')}.json"
+    """Return where a node keeps a request's receipt. Raises Fault if a link leads elsewhere."""
+    made = folder / "receipts" / f"{require_id(request, 'request id')}.json"
+    if made.parent.is_symlink() or made.is_symlink():
+        raise Fault(
+            "A link stands where the node keeps its receipts.",
+            "Put the folder itself there; the node writes nowhere else.",
+            where=made.parent.name,
+        )
+    return made
 
 
 def keep_receipt(folder: Path, request: str, receipt: bytes) -> None:

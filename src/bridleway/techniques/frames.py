@@ -80,7 +80,7 @@ def from_ipc(data: bytes | memoryview | pa.Buffer) -> Frame:
             batch = reader.read_next_batch()
         flags = {k.decode(): v.decode() for k, v in (batch.schema.metadata or {}).items()}
         return _read(batch, flags)
-    except (pa.ArrowInvalid, KeyError, ValueError, StopIteration, IndexError):
+    except (pa.ArrowException, OSError, KeyError, ValueError, StopIteration, IndexError):
         raise Fault("A partial result arrived damaged.", "Ask again.") from None
 
 

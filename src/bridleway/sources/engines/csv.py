@@ -75,7 +75,10 @@ def _header(path: Path, place: str) -> tuple[str, list[str]]:
             where=place,
         ) from None
     separator = "," if "," in line else "\t" if "\t" in line else ";" if ";" in line else ","
-    names = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([line], delimiter=separator), [])]
+    except csv.Error:  # a name of more than 131,072 characters
+        names = []
     if not names or not all(names) or "\x00" in line:
         raise UsageError(
             f"The first line of '{path.name}' does not name every column.",
