@@ -36,7 +36,7 @@ from bridleway.node.holdings import DataVersion, write_whole
 from bridleway.node.node import Node
 from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
-from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt
+from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt, require_same
 from bridleway.node.transport import Embedded
 from bridleway.passport.seal import seal
 from bridleway.passport.state import Standing
@@ -319,10 +319,6 @@ class Workspace:
         The same request id returns the stored answer. Raises Refused or Gap with `.receipt`.
         """
         home = self.node(asker.partition("/")[0])
-        if request is not None:
-            before = kept_receipt(home.folder, request)
-            if before is not None:
-                return answer_from_receipt(before)
         signer = self.unlock(asker, password)
         passport, _, _ = home.register.current(passport_id, self.now())
         asking = sign_asking(
@@ -334,6 +330,10 @@ class Workspace:
             request or secrets.token_hex(16),
             stamp(self.now()),
         )
+        before = None if request is None else kept_receipt(home.folder, request)
+        if before is not None:
+            require_same(before, asking, home)
+            return answer_from_receipt(before)
         return ask(asking, NodeRoad(home))
 
     def _question(
