@@ -37,10 +37,12 @@ from typing import Any
 from bridleway.errors import BridlewayError, Gap
 from bridleway.keys.dsse import Signer
 from bridleway.node.workspace import Workspace
+from tests.attacks.weak_f import log_later
 from tests.faults.audit import Audit, answer_digest
 from tests.faults.place import (
     ASKER,
     LINKED,
+    LOCAL,
     PASSPORT,
     TOUCHED,
     copy_of,
@@ -49,7 +51,8 @@ from tests.faults.place import (
 )  # fmt: skip
 from tests.support.place import PASSWORD
 
-ASKED = (*(f"local-{i:02d}" for i in range(10)), *LINKED)  # every child reads them anew
+PINNED = 8  # of each kind: every child reads them anew
+ASKED = (*LOCAL[:PINNED], *LOCAL[:PINNED], *LINKED[:PINNED])
 KILLS_PER_PLACE = 250  # then a fresh copy: a look at the stored answers grows with their number
 ASKERS = 3
 WHOLE_EVERY = 100
@@ -140,7 +143,8 @@ def _asker(
                 say("S", round(time.perf_counter() - begun, 4))
                 first = False
             old.append((request, question))
-            settle()
+            if len(old) % 3 == 0:  # only a naive ledger has anything left to log
+                settle()
     except BaseException as error:  # the parent judges it
         say("X", type(error).__name__, repr(str(error))[:200])
     finally:
@@ -184,7 +188,9 @@ class Kills:
         self.restarts: list[float] = []
         self.running: list[_Running] = []
         self.length = 0.3  # seconds from start to first answer: kills are spread over as much
-        self.steps = 150_000  # function calls from start to the third answer, about
+        # An only asker has to live long enough to answer; of several, most outlive a round.
+        self.lives = 3 if naive else 1
+        self.steps = 150_000 * self.lives  # function calls from start to the third answer, about
         self._read: dict[Path, int] = {}
         self._last: dict[Path, tuple[str, str] | None] = {}
         self._answers: dict[str, str] = {}
@@ -241,7 +247,7 @@ class Kills:
         if asker.step:
             self._wait(asker)
         else:
-            time.sleep(self.rng.random() * self.length)
+            time.sleep(self.rng.random() * self.length * self.lives)
             below = [pid for pid in self.victims() if pid not in {a.pid for a in self.running}]
             if below and self.rng.random() < 0.5:
                 with suppress(OSError):  # it may have ended by itself
@@ -307,7 +313,7 @@ class Kills:
         return last
 
 
-def prepare(folder: Path) -> tuple[Path, Signer]:
+def prepare(folder: Path, pinned: int = PINNED) -> tuple[Path, Signer]:
     """Make the workspace and read every module, in a process of its own; then read them here.
 
     Whoever forks must not have started an engine: its threads would be missing in the child.
@@ -316,10 +322,10 @@ def prepare(folder: Path) -> tuple[Path, Signer]:
     pid = os.fork()
     if pid == 0:
         try:
-            root = make_many(folder, pinned=len(ASKED) - len(LINKED))
+            root = make_many(folder, pinned)
             with Workspace.open(root) as place:
                 place.unlock(ASKER, PASSWORD)
-                for question in (ASKED[0], ASKED[-1]):
+                for question in (LOCAL[:pinned][-1], LINKED[:pinned][-1]):
                     place.ask(question, PASSPORT, ASKER)
             with os.fdopen(outside, "w") as pipe:
                 json.dump(sorted(sys.modules), pipe)
@@ -377,10 +383,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Random kill -9 while questions are asked.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=20261123)
+    parser.add_argument("--naive", action="store_true", help="ledgers that log after the answer")
     parser.add_argument("--keep", type=Path, help="folder for a failing workspace")
     told = parser.parse_args()
     folder = told.keep or Path(tempfile.mkdtemp(prefix="kills-"))
-    report = kill_many(told.kills, told.seed, folder)
+    report = kill_many(told.kills, told.seed, folder, log_later if told.naive else None)
     print(json.dumps(asdict(report), indent=1))
     if not report.faults and told.keep is None:
         shutil.rmtree(folder)

@@ -18,9 +18,9 @@ from tests.support.place import FROM, PASSWORD, UNTIL, approve, body, nhs_number
 ASKER = "city/sam-okoro"
 PASSPORT = "many-questions"
 PEOPLE = 120
-MANY = 64  # local questions, one per column
+MANY = 65  # local questions, one per column
 LOCAL = tuple(f"local-{i:02d}" for i in range(MANY))
-LINKED = tuple(f"linked-{i:02d}" for i in range(4))
+LINKED = tuple(f"linked-{i:02d}" for i in range(17))
 TOUCHED = dict.fromkeys(LOCAL, ("council",)) | dict.fromkeys(LINKED, ("council", "health"))
 
 _KEY = "      nhs_number: {type: text, class: identifier}\n"
