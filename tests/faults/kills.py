@@ -1,6 +1,6 @@
 """Random `kill -9` of any process while questions are asked, again and again on one workspace.
 
-    python -m tests.faults.kills --kills 10000 --seed 7
+    python -m tests.faults.kills --count 10000 --seed 7
 
 Three askers (processes of their own, forked from this one) ask pinned questions, repeat old request
 ids and now and then declare a new data version. Everything that one receives it writes down. One
@@ -381,17 +381,20 @@ def kill_many(kills: int, seed: int, folder: Path, naive: Naive | None = None) -
 def main() -> int:
     """Kill as often as the command line says; print the report; 1 if anything broke."""
     parser = argparse.ArgumentParser(description="Random kill -9 while questions are asked.")
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--naive", action="store_true", help="ledgers that log after the answer")
     parser.add_argument("--keep", type=Path, help="folder for a failing workspace")
     told = parser.parse_args()
     folder = told.keep or Path(tempfile.mkdtemp(prefix="kills-"))
-    report = kill_many(told.kills, told.seed, folder, log_later if told.naive else None)
-    print(json.dumps(asdict(report), indent=1))
+    report = kill_many(told.count, told.seed, folder, log_later if told.naive else None)
+    failures = len(report.faults)
+    print(json.dumps({"count": report.kills, "failures": failures, **asdict(report)}))
     if not report.faults and told.keep is None:
         shutil.rmtree(folder)
-    return 1 if report.faults or report.kills < told.kills else 0
+    elif report.faults:
+        print(f"The workspace that failed is kept in {folder}", file=sys.stderr)
+    return 1 if report.faults or report.kills < told.count else 0
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ import signal
 import socket
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from bridleway.errors import BridlewayError
@@ -149,14 +150,23 @@ def main() -> int:
     """Run every case, or those named; print them; 1 if one is not sound."""
     parser = argparse.ArgumentParser(description="Ask while the machine fails.")
     parser.add_argument("--seed", type=int, default=20261123)
+    parser.add_argument("--count", type=int, help="cases: all of them, over and over")
     parser.add_argument("--weak", action="store_true", help="ledgers that go on without a disk")
     parser.add_argument("names", nargs="*", help=f"of: {', '.join(CASES)}")
     told = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="limits-") as folder, suppress(KeyboardInterrupt):
-        found = run(Path(folder), told.seed, told.names or list(CASES), told.weak)
-        print(json.dumps([asdict(case) for case in found]))
-        return 1 if any(case.wrong for case in found) else 0
-    return 1
+    names = told.names or list(CASES)
+    if told.count:
+        names = list(islice(cycle(names), told.count))
+    found: list[Case] = []
+    for number, start in enumerate(range(0, len(names), len(CASES))):
+        with tempfile.TemporaryDirectory(prefix="limits-") as folder:
+            some = names[start : start + len(CASES)]
+            found += run(Path(folder), told.seed + number, some, told.weak)
+    wrong = [asdict(case) for case in found if case.wrong]
+    ended = Counter(case.ended.split()[0] for case in found)
+    told_all = {"count": len(found), "failures": len(wrong), "wrong": wrong, "ended": ended}
+    print(json.dumps(told_all))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
