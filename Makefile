@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench check lock clean
+.PHONY: demo test bench evidence check lock clean
 
 demo: $(READY)
 	$(BIN)/bridleway demo
@@ -18,6 +18,10 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# PART=kills,power runs some; RESUME=1 skips what is recorded for the present source tree.
+evidence: $(READY)
+	$(BIN)/python -m benchmarks.evidence $(if $(PART),--part $(PART)) $(if $(RESUME),--resume)
 
 check: $(READY)
 	$(BIN)/ruff check src tests benchmarks

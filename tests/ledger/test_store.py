@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,53 @@ def test_another_nodes_ledger_is_not_taken_for_ones_own(tmp_path: Path) -> None:
     _ledger(tmp_path).append("x", {}, AT)
     with pytest.raises(Fault):
         Ledger(tmp_path / "ledger.sqlite", "clinic", SIGNER).append("x", {}, AT)
+
+
+def test_a_request_id_pays_for_one_thing_only(tmp_path: Path) -> None:
+    """The same id for another question, other data or another asker is refused, not free."""
+    ledger = _ledger(tmp_path)
+    body = {"request": "a", "question": "q", "asker": "city/sam"}
+    _charge(ledger, "a", "u", body=body)
+    assert _charge(ledger, "a", "u", body=body) == 1
+    for changes in ({"unit": "v"}, {"body": body | {"asker": "city/eve"}}):
+        with pytest.raises(Refused) as caught:
+            _charge(ledger, "a", **{"unit": "u", "body": body, **changes})
+        assert caught.value.code == "request"
+    assert ledger.check().size == 1
+
+
+def _make_and_die(folder: Path, step: int) -> None:
+    """Make a ledger in this process, which is killed at a step of SQLite's own machine."""
+    left = [step]
+    connect = sqlite3.connect
+
+    def die() -> int:
+        left[0] -= 1
+        if left[0] <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    def connected(*told: Any, **named: Any) -> sqlite3.Connection:
+        engine = connect(*told, **named)
+        engine.set_progress_handler(die, 20)
+        return engine
+
+    sqlite3.connect = connected  # type: ignore[assignment]
+    _ledger(folder).append("note", {}, AT)
+
+
+def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Killed anywhere in its making, the next process makes it."""
+    for step in range(1, 40):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _make_and_die(folder, step)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        with closing(_ledger(folder)) as ledger:
+            ledger.append("note", {}, AT)
+            assert ledger.check().size in (1, 2)

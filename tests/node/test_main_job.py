@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from bridleway.api import verify
-from bridleway.errors import Gap, Refused
+from bridleway.errors import BridlewayError, Fault, Gap, Refused
 from bridleway.node.messages import Message
 from bridleway.node.workspace import Workspace
 from tests.support.place import (
@@ -93,6 +93,44 @@ def test_the_same_request_id_returns_the_same_receipt(place: Workspace) -> None:
     one = place.ask("by-area", "renters-in-need", ASKER, PASSWORD, request="retry-1")
     two = place.ask("by-area", "renters-in-need", ASKER, PASSWORD, request="retry-1")
     assert one.receipt == two.receipt
+
+
+def test_a_request_id_is_of_one_question_and_one_person(place: Workspace) -> None:
+    """A used id gives nobody the answer to something else, and needs the person's key."""
+    place.ask("by-area", "renters-in-need", ASKER, PASSWORD, request="used-1")
+    with pytest.raises(Refused) as caught:
+        place.ask("rent-by-area", "renters-in-need", ASKER, PASSWORD, request="used-1")
+    assert caught.value.code == "request"
+    with Workspace.open(place.root) as again, pytest.raises(BridlewayError):
+        again.ask("by-area", "renters-in-need", ASKER, "wrong", request="used-1")
+
+
+def test_a_release_that_was_cut_off_is_made_again(place: Workspace) -> None:
+    """One node had logged the release, another not: the same request id still gets its answer."""
+    releases = 0
+
+    def go_away(message: Message) -> None:
+        nonlocal releases
+        releases += message.kind == "release.ok"
+        if releases == 1:
+            raise KeyboardInterrupt
+
+    with place.transport.observed_by(go_away), pytest.raises((KeyboardInterrupt, BridlewayError)):
+        place.ask("by-area", "renters-in-need", ASKER, PASSWORD, request="cut-1")
+    answer = place.ask("by-area", "renters-in-need", ASKER, PASSWORD, request="cut-1")
+    assert verify(answer.receipt, place.root / "trust.json").outcome == "answered"
+
+
+def test_a_receipt_that_does_not_fit_is_not_believed(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An issuer that hands over another receipt gets nothing of it shown."""
+    other = place.ask("rent-by-area", "renters-in-need", ASKER, PASSWORD).receipt
+    linker = place.node("linker")
+    monkeypatch.setitem(linker._handlers, "issue", lambda _: {"receipt": other.decode()})
+    with pytest.raises(Fault) as caught:
+        place.ask("by-area", "renters-in-need", ASKER, PASSWORD)
+    assert caught.value.code == "receipt"
 
 
 def test_a_question_that_is_not_pinned_is_refused_with_remedy_and_receipt(place: Workspace) -> None:

@@ -106,9 +106,11 @@ class Ledger:
             engine.execute("PRAGMA synchronous=FULL")
             engine.execute("PRAGMA trusted_schema=OFF")
             if not engine.execute("SELECT 1 FROM sqlite_master WHERE name = 'fresh'").fetchone():
-                engine.executescript(_SCHEMA)
+                # One transaction: a process killed here leaves no half-made ledger behind.
+                engine.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}")
                 engine.execute("INSERT OR IGNORE INTO about VALUES ('format', ?)", (str(FORMAT),))
                 engine.execute("INSERT OR IGNORE INTO about VALUES ('node', ?)", (self.node,))
+                engine.execute("COMMIT")
             self._require_ours(engine)
             self.epoch = int(self._about(engine).get("epoch", "1"))
             self._engine = engine
@@ -376,13 +378,15 @@ class Ledger:
         """Charge a question once per request, in one transaction with its leaf.
 
         A unit that was charged and released here under the same rules costs 0. Raises Refused
-        (code 'budget' or 'runs') and writes nothing when there is not enough left.
+        (code 'budget' or 'runs') and writes nothing when there is not enough left; and (code
+        'request') when the request was charged for anything else: a charge pays for one thing.
         """
         with self._transaction() as engine:
             known = engine.execute(
                 "SELECT leaf, cost FROM charge WHERE request = ?", (request,)
             ).fetchone()
             if known is not None:
+                self._require_same(engine, int(known[0]), {**body, "unit": unit})
                 return Charge(int(known[0]), int(known[1]))
             done = engine.execute(
                 "SELECT 1 FROM released WHERE unit = ? AND rules = ?", (unit, rules_digest)
@@ -397,6 +401,17 @@ class Ledger:
                 (request, unit, rules_digest, cost, leaf),
             )
             return Charge(leaf, cost)
+
+    @staticmethod
+    def _require_same(engine: sqlite3.Connection, leaf: int, wanted: dict[str, Any]) -> None:
+        row = engine.execute("SELECT body FROM leaf WHERE at = ?", (leaf,)).fetchone()
+        told = strict_json(bytes(row[0])) if row else {}
+        if any(told.get(key) != value for key, value in wanted.items()):
+            raise Refused(
+                "That request id was used before, for another question or other data.",
+                "Ask again under a new request id.",
+                code="request",
+            )
 
     def _spend(
         self, engine: sqlite3.Connection, key: str, cost: int, limit: int, code: str

@@ -798,6 +798,8 @@ class Node:
 
     def _receipt(self, meeting: Meeting, cost: int) -> bytes:
         grant = meeting.grant
+        # The same salt every time: a release that was cut off can be made again.
+        meeting.salt = self._own_secret("salt", grant.request, grant.unit)[:16].hex()
         agreed = meeting.committed()
         answer = dict(meeting.answer or {})
         withheld = all(row["values"] is None for row in answer["rows"])

@@ -10,13 +10,13 @@ from bridleway.answer import Answer, answer_from_body
 from bridleway.ask import Asking, Charged, Held, Met, Protected
 from bridleway.errors import Fault, Gap, Refused
 from bridleway.keys.dsse import key_id, open_envelope, peek
+from bridleway.ledger.receipts import verify
 from bridleway.model.canonical import strict_json
 from bridleway.model.flow import Grant, Share
 from bridleway.model.names import require_id
 from bridleway.model.passport import PAYLOAD_RECEIPT, NodeKeys, Passport, PinnedQuestion
 from bridleway.model.plan import Plan
 from bridleway.model.policy import strictest_of
-from bridleway.model.question import Question, question_from_json
 from bridleway.node.asking import stamp
 from bridleway.node.holdings import write_whole
 from bridleway.node.messages import Message
@@ -91,9 +91,13 @@ class NodeRoad:
 
     # (3)
     def charge(self, grant: Grant, made: Plan) -> Charged:
-        """Reserve at all nodes before any computes; serve the stored answer if all have it."""
+        """Reserve at all nodes before any computes; serve the stored answer if all have it.
+
+        One node after the other, always in the same order: of many questions at once, each node
+        then lets the same ones through, and whoever refuses spares the rest their budget.
+        """
         body = self._grant_body(grant)
-        answers = self.node.send_all("charge", dict.fromkeys(grant.nodes, body), grant.request)
+        answers = {n: self.node.send("charge", n, grant.request, body) for n in grant.nodes}
         self._costs = {node: int(a.body["cost"]) for node, a in answers.items()}
         stored = [answer.body["stored"] for answer in answers.values()]
         same = stored[0] is not None and all(s == stored[0] for s in stored)
@@ -147,6 +151,7 @@ class NodeRoad:
         body = {"cost": cost, "stored": charged.stored}
         told = self.node.send("issue", closer(grant), grant.request, body)
         receipt = str(told.body["receipt"]).encode()
+        require_fits(receipt, grant, self.node.trust)
         keep_receipt(self.node.folder, grant.request, receipt)
         return answer_from_receipt(receipt)
 
@@ -197,18 +202,57 @@ def kept_receipt(folder: Path, request: str) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
-def require_receipt_of(
-    receipt: bytes, trust: Mapping[str, NodeKeys], asker: str, passport_id: str, asked: Question
-) -> None:
-    """Raise Refused unless a pinned node gave this receipt to this asker, for this question."""
-    keys = {key_id(bytes.fromhex(n.signing_key)): n.signing_key for n in trust.values()}
-    payload, _ = open_envelope(receipt, PAYLOAD_RECEIPT, keys)
-    body = strict_json(payload)
-    told = question_from_json(body["question"]["json"])
-    if (body["asker"], body["passport"]["id"]) != (asker, passport_id) or told != asked:
+def require_fits(receipt: bytes, grant: Grant, trust: Mapping[str, NodeKeys]) -> None:
+    """Believe no issuer: the receipt has to verify, and to be about what was granted.
+
+    Raises Fault: nothing of an answer is shown whose log entries say something else.
+    """
+    try:
+        verify(receipt, trust)
+        body = strict_json(peek(receipt, PAYLOAD_RECEIPT))
+        wanted = {
+            "request": grant.request,
+            "asker": grant.asker,
+            "issuer": closer(grant),
+            "technique": grant.technique,
+            "rules": grant.rules.to_json(),
+            "versions": dict(grant.versions),
+        }
+        fits = (
+            {key: body.get(key) for key in wanted} == wanted
+            and body["passport"]["digest"] == grant.passport_digest
+            and body["question"]["digest"] == grant.question.digest
+            and body["question"]["id"] == grant.question_id
+        )
+    except Refused:
+        fits = False
+    if not fits:
+        raise Fault(
+            f"The receipt that '{closer(grant)}' issued does not fit the question.",
+            "Nothing of the answer is shown; tell the node's operator.",
+            where=closer(grant),
+            code="receipt",
+        )
+
+
+def require_same(receipt: bytes, asking: Asking, node: Node) -> None:
+    """Raise Refused unless a pinned node gave this receipt, for this question, to this person.
+
+    A receipt of a refusal holds no answer, whoever asks.
+    """
+    keys = {key_id(bytes.fromhex(n.signing_key)): n.signing_key for n in node.trust.values()}
+    body = strict_json(open_envelope(receipt, PAYLOAD_RECEIPT, keys)[0])
+    told = body["question"]
+    same = body["asker"] == asking.asker and body["passport"]["id"] == asking.passport_id
+    if body["outcome"] == "refused":
+        same = same and told["digest"] == asking.question.digest
+    else:
+        passport, _ = node.register.by_digest(body["passport"]["digest"])
+        same = same and node.register.pinned(passport).get(told["id"]) == asking.question
+    if not same:
         raise Refused(
-            "That request id stands for another question, or for somebody else's.",
-            "Ask under a new request id.",
+            "That request id was used before, for another question.",
+            "Ask again under a new request id.",
             code="request-taken",
         )
 

@@ -71,9 +71,14 @@ class Embedded:
         """Send messages at the same time; raises the first error in their order."""
         if len(messages) <= 1:
             return [self.send(message) for message in messages]
-        with ThreadPoolExecutor(max_workers=self._threads) as pool:
-            waiting = [pool.submit(self.send, message) for message in messages]
-            failed = [future.exception() for future in waiting]
+        try:
+            with ThreadPoolExecutor(max_workers=self._threads) as pool:
+                waiting = [pool.submit(self.send, message) for message in messages]
+                failed = [future.exception() for future in waiting]
+        except RuntimeError:  # what Python says when the machine gives no more threads
+            raise Fault(
+                "The machine has no room for another thread.", "Try again when it is less busy."
+            ) from None
         for error in failed:
             if isinstance(error, BridlewayError):
                 raise error

@@ -38,12 +38,7 @@ from bridleway.node.holdings import DataVersion, write_whole
 from bridleway.node.node import Node
 from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
-from bridleway.node.road import (
-    NodeRoad,
-    answer_from_receipt,
-    kept_receipt,
-    require_receipt_of,
-)
+from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt, require_same
 from bridleway.node.shield import shielded_class
 from bridleway.node.transport import Embedded
 from bridleway.node.workers.runner import Runner, default_runner
@@ -364,21 +359,19 @@ class Workspace:
         home = self.node(asker.partition("/")[0])
         signer = self.unlock(asker, password)
         passport, _, _ = home.register.current(passport_id, self.now())
-        asked = self._question(question, passport, home)
-        if request is not None:
-            before = kept_receipt(home.folder, request)
-            if before is not None:
-                require_receipt_of(before, self.trust, asker, passport.id, asked)
-                return answer_from_receipt(before)
         asking = sign_asking(
             signer,
-            asked,
+            self._question(question, passport, home),
             passport.id,
             purpose or passport.purpose,
             asker,
             request or secrets.token_hex(16),
             stamp(self.now()),
         )
+        before = None if request is None else kept_receipt(home.folder, request)
+        if before is not None:
+            require_same(before, asking, home)
+            return answer_from_receipt(before)
         return ask(asking, NodeRoad(home))
 
     def _question(
