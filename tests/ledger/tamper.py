@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import random
 import shutil
 import sqlite3
@@ -182,3 +184,34 @@ def honest_checks(count: int, seed: int) -> int:
         made.ledger.close()
         made.witness.close()
     return alarms
+
+
+def main() -> None:
+    """Run `--count` random cases (or `--honest` checks) from a seed; print the report as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--honest", action="store_true")
+    told = parser.parse_args()
+    if told.honest:
+        alarms = honest_checks(told.count, told.seed)
+        print(json.dumps({"count": told.count, "failures": alarms}))
+        return
+    missed = []
+    kinds: dict[str, int] = dict.fromkeys(KINDS, 0)
+    unseen = 0
+    for number in range(told.count):
+        kind, fits, found = one_case(told.seed + number)
+        kinds[kind] += 1
+        unseen += fits
+        if not found:
+            missed.append(told.seed + number)
+    report = {
+        "count": told.count, "failures": len(missed), "seeds": missed[:20], "kinds": kinds,
+        "unseen_without_witness": unseen,
+    }  # fmt: skip
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
