@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench evidence check lock clean
+.PHONY: demo test bench evidence fuzz check lock clean
 
 demo: $(READY)
 	$(BIN)/bridleway demo
@@ -20,6 +20,10 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 # PART=kills,power runs some; RESUME=1 skips what is recorded for the present source tree.
+MINUTES ?= 5
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
 evidence: $(READY)
 	$(BIN)/python -m benchmarks.evidence $(if $(PART),--part $(PART)) $(if $(RESUME),--resume)
 

@@ -83,14 +83,21 @@ def read_yaml_file(path: str | os.PathLike[str]) -> Document:
     return read_yaml(read_text(path), Path(path).name)
 
 
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def read_yaml(text: str, name: str = "document") -> Document:
     """Read strict YAML text. Raises UsageError with line and remedy."""
     import yaml
 
-    if len(text.encode("utf-8")) > MAX_BYTES:
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise UsageError(
             "The document is too large.", f"Keep it under {MAX_BYTES:,} bytes.", where=name
         )
+    if not is_unicode(text):
+        raise UsageError("The text is not UTF-8.", "Save it as UTF-8.", where=name)
     _refuse_hidden_characters(text, name)
     loader = yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader
     try:

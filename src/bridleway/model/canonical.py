@@ -18,9 +18,13 @@ def canonical_json(value: Any) -> bytes:
     Raises UsageError where the value cannot be written that way.
     """
     _check(value, 0)
-    return json.dumps(
+    text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode("utf-8")
+    )
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("The document holds half a character.", "Correct the text.") from None
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -81,6 +85,10 @@ def strict_json(data: bytes, most: int = MAX_JSON_BYTES) -> Any:
             "The document is not strict JSON.", "Restore it or make it anew."
         ) from None
     _check(value, 0)
+    if b"\\u" in data and any(
+        "\ud800" <= c <= "\udfff" for c in json.dumps(value, ensure_ascii=False)
+    ):
+        raise UsageError("The document holds half a character.", "Correct the text.")
     return value
 
 

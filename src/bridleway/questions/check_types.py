@@ -28,6 +28,7 @@ from bridleway.model.question import (
 from bridleway.questions.check_bounds import bounds_of
 from bridleway.questions.sql_text import date_of
 
+_NUMBERS = ("integer", "decimal")
 _HOLDS: dict[ColumnType, str] = {
     "text": "text",
     "integer": "whole numbers",
@@ -83,6 +84,7 @@ class Types:
 
     def _compare(self, node: Compare) -> Compare:
         kind = self._joined((node.left, node.right))
+        self._require_bounds((node.left, node.right))
         ordering = node.op not in ("=", "<>")
         if ordering and kind in ("text", "boolean"):
             raise Refused(
@@ -95,6 +97,7 @@ class Types:
 
     def _in(self, node: In) -> In:
         kind = self._joined((node.item, *node.values))
+        self._require_bounds((node.item,))
         values = tuple(_literal_as(value, kind, _place(node)) for value in node.values)
         return In(self.as_kind(node.item, kind), values)
 
@@ -117,7 +120,10 @@ class Types:
         if isinstance(node, Literal):
             return _literal_kind(node)
         if isinstance(node, Case):
-            return self._joined(_results(node))
+            joined = self._joined(_results(node))
+            if joined in _NUMBERS:
+                bounds_of(node, self.facts)  # sources work it out in fixed point
+            return joined
         for operand in (node.left, node.right):
             kind = self.kind(operand)
             if kind not in ("integer", "decimal"):
@@ -129,6 +135,13 @@ class Types:
                 )
         bounds_of(node, self.facts)
         return self._joined((node.left, node.right))
+
+    def _require_bounds(self, sides: Sequence[Scalar]) -> None:
+        """Check that numbers that are worked out, and what they meet, have bounds. Raises Gap."""
+        numbers = [side for side in sides if self.kind(side) in _NUMBERS]
+        if any(isinstance(side, Arithmetic | Case) for side in numbers):
+            for side in numbers:
+                bounds_of(side, self.facts)
 
     def as_kind(self, node: Scalar, kind: ColumnType) -> Scalar:
         """Return the scalar with its constants written in a type. Raises Refused."""
