@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS released (
   request TEXT PRIMARY KEY, unit TEXT NOT NULL, rules TEXT NOT NULL, commitment TEXT NOT NULL,
   answer BLOB NOT NULL, leaf INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS released_unit ON released (unit, rules);
+CREATE INDEX IF NOT EXISTS released_unit ON released (unit, rules, leaf);
+CREATE INDEX IF NOT EXISTS released_leaf ON released (leaf, unit, rules);
 CREATE TABLE IF NOT EXISTS document (
   leaf INTEGER PRIMARY KEY, kind TEXT NOT NULL, digest TEXT NOT NULL, passport TEXT NOT NULL,
   sha256 TEXT NOT NULL UNIQUE, envelope BLOB NOT NULL
@@ -351,22 +352,34 @@ class Ledger:
                 self._put_note(engine, note, at)
             return leaf
 
-    def stored(self, unit: str) -> list[tuple[str, bytes, str, int]]:
-        """Return (rules digest, answer, request, leaf) of every release of a unit, in order."""
-        with self._reading() as engine:
-            rows = engine.execute(
-                "SELECT rules, answer, request, leaf FROM released WHERE unit = ? ORDER BY leaf",
-                (unit,),
-            ).fetchall()
-        return [(r, bytes(a), q, int(leaf)) for r, a, q, leaf in rows]
+    def stored(self, unit: str, rules_digest: str) -> bytes | None:
+        """Return the answer that was released of a unit under these rules, None if none was.
 
-    def answers(self, after: int = -1) -> list[tuple[int, bytes]]:
-        """Return (leaf, answer) of every release after a leaf, in order."""
+        Every later release of the same is the same answer.
+        """
         with self._reading() as engine:
+            row = engine.execute(
+                "SELECT answer FROM released WHERE unit = ? AND rules = ? ORDER BY leaf LIMIT 1",
+                (unit, rules_digest),
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def answers(self, after: int = -1) -> tuple[int, list[bytes]]:
+        """Return the last release's leaf, and what was released after a leaf, in order.
+
+        Each answer once: a ledger is mostly repeats, and who reads all of it reads few.
+        """
+        with self._reading() as engine:
+            last = engine.execute("SELECT max(leaf) FROM released").fetchone()[0]
+            if last is None or last <= after:
+                return after, []
             rows = engine.execute(
-                "SELECT leaf, answer FROM released WHERE leaf > ? ORDER BY leaf", (after,)
+                "SELECT answer FROM released AS r WHERE leaf > ? AND NOT EXISTS ("
+                "SELECT 1 FROM released AS e "
+                "WHERE e.unit = r.unit AND e.rules = r.rules AND e.leaf < r.leaf) ORDER BY leaf",
+                (after,),
             ).fetchall()
-        return [(int(leaf), bytes(answer)) for leaf, answer in rows]
+        return int(last), [bytes(row[0]) for row in rows]
 
     def answer_of(self, request: str) -> bytes | None:
         """Return the stored answer of a request."""

@@ -421,9 +421,8 @@ class Node:
             self._charged[grant.request] = grant
         stored = None
         if charge.cost == 0:
-            for known, answer, _, _ in self.ledger.stored(grant.unit):
-                if known == rules:
-                    stored = strict_json(answer)
+            answer = self.ledger.stored(grant.unit, rules)
+            stored = None if answer is None else strict_json(answer)
         return {"cost": charge.cost, "stored": stored}
 
     def _granted(self, request: str) -> Grant:
@@ -603,10 +602,9 @@ class Node:
     def _read_answers(self) -> list[tuple[dict[str, Any], Earlier | None]]:
         """Return every stored answer of this node, read once each, in the order of release."""
         with self._lock:
-            for leaf, answer in self.ledger.answers(self._answers_read):
-                told = strict_json(answer)
+            self._answers_read, new = self.ledger.answers(self._answers_read)
+            for told in map(strict_json, new):
                 self._answers.append((told, read_earlier(told)))
-                self._answers_read = leaf
             return list(self._answers)
 
     def _related(self, message: Message) -> Mapping[str, Any]:
@@ -738,17 +736,17 @@ class Node:
             )
         rules = grant.rules.digest
         record = message.body["record"]
-        for known, before, _, _ in self.ledger.stored(grant.unit):
-            if known != rules:
-                continue
-            if strict_json(before)["answer"] != message.body["answer"]:
+        before = self.ledger.stored(grant.unit, rules)
+        if before is not None:
+            told_before = strict_json(before)
+            if told_before["answer"] != message.body["answer"]:
                 raise Refused(
                     "The same question on the same data was answered otherwise before.",
                     "Nothing is released; tell the node's operator.",
                     code="not-the-same",
                     where=self.id,
                 )
-            record = strict_json(before).get("record")
+            record = told_before.get("record")
         answer = canonical_json(
             {
                 "answer": message.body["answer"],
