@@ -51,7 +51,7 @@ from tests.faults.place import (
 )  # fmt: skip
 from tests.support.place import PASSWORD
 
-PINNED = 8  # of each kind: every child reads them anew
+PINNED = 4  # of each kind: every child reads them anew
 ASKED = (*LOCAL[:PINNED], *LOCAL[:PINNED], *LINKED[:PINNED])
 KILLS_PER_PLACE = 250  # then a fresh copy: a look at the stored answers grows with their number
 ASKERS = 3
@@ -126,7 +126,7 @@ def _asker(
                 request, question = redo.pop()
             elif old and draw < 0.1:
                 request, question = rng.choice(old)
-            elif draw < 0.13 and not naive:
+            elif draw < 0.16 and not naive:
                 _new_version(place, rng)
                 continue
             else:

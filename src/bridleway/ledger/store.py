@@ -40,8 +40,10 @@ CREATE TABLE IF NOT EXISTS released (
   request TEXT PRIMARY KEY, unit TEXT NOT NULL, rules TEXT NOT NULL, commitment TEXT NOT NULL,
   answer BLOB NOT NULL, leaf INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS released_unit ON released (unit, rules, leaf);
-CREATE INDEX IF NOT EXISTS released_leaf ON released (leaf, unit, rules);
+CREATE TABLE IF NOT EXISTS first_release (
+  unit TEXT NOT NULL, rules TEXT NOT NULL, request TEXT NOT NULL, leaf INTEGER NOT NULL UNIQUE,
+  PRIMARY KEY (unit, rules)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document (
   leaf INTEGER PRIMARY KEY, kind TEXT NOT NULL, digest TEXT NOT NULL, passport TEXT NOT NULL,
   sha256 TEXT NOT NULL UNIQUE, envelope BLOB NOT NULL
@@ -268,7 +270,7 @@ class Ledger:
                 self._require_same(engine, int(known[0]), {**body, "unit": unit})
                 return Charge(int(known[0]), int(known[1]))
             done = engine.execute(
-                "SELECT 1 FROM released WHERE unit = ? AND rules = ?", (unit, rules_digest)
+                "SELECT 1 FROM first_release WHERE unit = ? AND rules = ?", (unit, rules_digest)
             ).fetchone()
             cost = 0 if done else 1
             self._spend(engine, f"data {version_key}", cost, budget, "budget")
@@ -343,10 +345,15 @@ class Ledger:
                 if known[0] != commitment:
                     raise Refused("The request was released before.", "Ask again.", code="replay")
                 return int(known[1])
-            leaf = self._append(engine, "release", body, at)
+            named = {"request": request, "unit": unit, "rules": rules_digest}
+            leaf = self._append(engine, "release", {**body, **named}, at)
             engine.execute(
                 "INSERT INTO released VALUES (?, ?, ?, ?, ?, ?)",
                 (request, unit, rules_digest, commitment, answer, leaf),
+            )
+            engine.execute(
+                "INSERT OR IGNORE INTO first_release VALUES (?, ?, ?, ?)",
+                (unit, rules_digest, request, leaf),
             )
             if note is not None:
                 self._put_note(engine, note, at)
@@ -359,27 +366,25 @@ class Ledger:
         """
         with self._reading() as engine:
             row = engine.execute(
-                "SELECT answer FROM released WHERE unit = ? AND rules = ? ORDER BY leaf LIMIT 1",
+                "SELECT answer FROM first_release JOIN released USING (request) "
+                "WHERE first_release.unit = ? AND first_release.rules = ?",
                 (unit, rules_digest),
             ).fetchone()
         return None if row is None else bytes(row[0])
 
-    def answers(self, after: int = -1) -> tuple[int, list[bytes]]:
-        """Return the last release's leaf, and what was released after a leaf, in order.
+    def answers(self, after: int = -1) -> list[tuple[int, bytes]]:
+        """Return (leaf, answer) of what was released after a leaf, in order.
 
         Each answer once: a ledger is mostly repeats, and who reads all of it reads few.
         """
         with self._reading() as engine:
-            last = engine.execute("SELECT max(leaf) FROM released").fetchone()[0]
-            if last is None or last <= after:
-                return after, []
             rows = engine.execute(
-                "SELECT answer FROM released AS r WHERE leaf > ? AND NOT EXISTS ("
-                "SELECT 1 FROM released AS e "
-                "WHERE e.unit = r.unit AND e.rules = r.rules AND e.leaf < r.leaf) ORDER BY leaf",
+                "SELECT first_release.leaf, answer FROM first_release "
+                "JOIN released USING (request) WHERE first_release.leaf > ? "
+                "ORDER BY first_release.leaf",
                 (after,),
             ).fetchall()
-        return int(last), [bytes(row[0]) for row in rows]
+        return [(int(leaf), bytes(answer)) for leaf, answer in rows]
 
     def answer_of(self, request: str) -> bytes | None:
         """Return the stored answer of a request."""
@@ -497,6 +502,13 @@ class Ledger:
             ).fetchone()[0]
             if counted != spent:
                 raise self._wrong("The budget does not fit the charges in the log.")
+        first: dict[tuple[str, str], tuple[str, int]] = {}
+        for at, leaf in enumerate(leaves):
+            if leaf["kind"] == "release":
+                first.setdefault((leaf["unit"], leaf["rules"]), (leaf["request"], at))
+        told = engine.execute("SELECT unit, rules, request, leaf FROM first_release")
+        if {(unit, rules): (request, at) for unit, rules, request, at in told} != first:
+            raise self._wrong("The answers that are held against later ones do not fit the log.")
         for table, kind in (("charge", "charge"), ("released", "release")):
             for request, at in engine.execute(f"SELECT request, leaf FROM {table}"):  # noqa: S608
                 if (

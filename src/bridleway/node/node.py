@@ -602,9 +602,10 @@ class Node:
     def _read_answers(self) -> list[tuple[dict[str, Any], Earlier | None]]:
         """Return every stored answer of this node, read once each, in the order of release."""
         with self._lock:
-            self._answers_read, new = self.ledger.answers(self._answers_read)
-            for told in map(strict_json, new):
+            for leaf, answer in self.ledger.answers(self._answers_read):
+                told = strict_json(answer)
                 self._answers.append((told, read_earlier(told)))
+                self._answers_read = leaf
             return list(self._answers)
 
     def _related(self, message: Message) -> Mapping[str, Any]:
