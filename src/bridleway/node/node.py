@@ -516,9 +516,8 @@ class Node:
             self._charged[grant.request] = grant
         stored = None
         if charge.cost == 0:
-            for known, answer, _, _ in self.ledger.stored(grant.unit):
-                if known == rules:
-                    stored = strict_json(answer)
+            answer = self.ledger.stored(grant.unit, rules)
+            stored = None if answer is None else strict_json(answer)
         return {"cost": charge.cost, "stored": stored}
 
     def _granted(self, request: str) -> Grant:
@@ -890,12 +889,11 @@ class Node:
         rules = grant.rules.digest
         record = message.body["record"]
         shown = ("answer", "figures") if message.body["again"] else ("answer",)
-        before = [
-            strict_json(told) for r, told, _, _ in self.ledger.stored(grant.unit) if r == rules
-        ]
+        stored = self.ledger.stored(grant.unit, rules)
+        before = None if stored is None else strict_json(stored)
         # What the asker's node brings back has to be what was released here, and nothing else.
-        if (message.body["again"] and not before) or any(
-            told[part] != message.body[part] for told in before for part in shown
+        if (message.body["again"] and before is None) or (
+            before is not None and any(before[part] != message.body[part] for part in shown)
         ):
             raise Refused(
                 "The same question on the same data was answered otherwise before.",
@@ -903,8 +901,8 @@ class Node:
                 code="not-the-same",
                 where=self.id,
             )
-        if before:
-            record = before[-1].get("record")
+        if before is not None:
+            record = before.get("record")
         answer = canonical_json(
             {
                 "answer": message.body["answer"],
