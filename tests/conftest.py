@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bridleway.node.workers.runner import Workers
+
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -21,3 +23,25 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_fork_server() -> Iterator[None]:
+    """Let all workspaces of a test run share one fork server: its start is tested by itself."""
+    workers = Workers()
+    shared = _Shared(workers)
+    patch = pytest.MonkeyPatch()
+    patch.setattr("bridleway.node.workspace.default_runner", lambda: shared)
+    yield
+    patch.undo()
+    workers.close()
+
+
+class _Shared:
+    """A runner that outlives the workspaces that use it."""
+
+    def __init__(self, workers: Workers) -> None:
+        self.run = workers.run
+
+    def close(self) -> None:
+        """Stay."""

@@ -220,6 +220,9 @@ def test_the_lock_file_holds_what_the_project_asks_for() -> None:
     assert "://" not in text and "--index-url" not in text and "--find-links" not in text
 
 
+_PACKAGES = {"ibis": "ibis-framework", "yaml": "pyyaml", "detect_secrets": "detect-secrets"}
+
+
 def test_every_import_from_outside_is_declared() -> None:
     """A fresh machine has what the code imports: nothing comes along by chance."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -231,7 +234,7 @@ def test_every_import_from_outside_is_declared() -> None:
                 named = [node.module]
             tops = {name.split(".")[0] for name in named}
             for top in tops - sys.stdlib_module_names - {"bridleway"}:
-                package = {"ibis": "ibis-framework", "yaml": "pyyaml"}.get(top, top)
+                package = _PACKAGES.get(top, top)
                 assert package in declared, f"{path.relative_to(ROOT)} imports {top}"
 
 

@@ -115,6 +115,40 @@ SHAPES: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "secret set": {"node": "council", "secret": "housing-password"},
+    "secret list": {
+        "node": "council",
+        "secrets": [
+            {
+                "name": "housing-password",
+                "set": "2026-11-23T15:17:44Z",
+                "used_by": ["council.housing"],
+            }
+        ],
+        "keys": ["sealing", "signing"],
+        "recovery": ["age1..."],
+    },
+    "secret rotate": {
+        "node": "council",
+        "secrets": ["housing-password"],
+        "keys": ["sealing", "signing"],
+        "recovery": ["age1..."],
+    },
+    "doctor": {
+        "clean": False,
+        "findings": [
+            {
+                "severity": "error",
+                "check": "permissions",
+                "where": "nodes/council/keys/store.key",
+                "sentence": "Other users of this machine can read the file.",
+                "remedy": "Run: chmod 600 store.key; renew it if it may have been copied.",
+                "id": "3f9a0c5d1e7b",
+            }
+        ],
+        "accepted": [],
+        "checks": ["clock", "core_dumps", "disk"],
+    },
     "passport new": {
         "file": "visits.yaml",
         "gaps": 0,
@@ -155,9 +189,40 @@ SHAPES: dict[str, dict[str, Any]] = {
             {"id": "visits", "version": 1, "state": "valid", "title": "How many people get visits"}
         ]
     },
+    "policy presets": {
+        "presets": [
+            {
+                "preset": "opensafely@1",
+                "name": "OpenSAFELY, redact 7 or fewer and round to 5",
+                "issuer": "OpenSAFELY",
+                "basis": "read; the wording here is our own paraphrase",
+                "rules": {"smallest_group": 8, "...": 5},
+                "covers": ["Counts of 7 or fewer are withheld first."],
+                "differs": ["The source may keep a count of zero; here zero is withheld."],
+                "not_here": [
+                    {"rule": "minima and maxima", "why": "Questions cannot ask for them."}
+                ],
+                "sources": [{"title": "OpenSAFELY documentation", "url": "...", "edition": "..."}],
+            }
+        ]
+    },
+    "policy show": {
+        "node": "council",
+        "preset": "opensafely@1",
+        "floor": [
+            {
+                "rule": "smallest_group",
+                "value": 8,
+                "words": "Cells with fewer than 8 distinct people are withheld.",
+                "source": "preset opensafely@1: OpenSAFELY documentation",
+            }
+        ],
+        "not_here": [{"rule": "minima and maxima", "why": "Questions cannot ask for them."}],
+    },
     "ledger check": {"ledgers": [{"node": "council", "entries": 12, "root": "5f0c..."}]},
     "ledger checkpoint": {"node": "council", "checkpoint": "bridleway/council\n12\nXw...\n"},
     "ledger sealed": {"node": "council", "notes": [{"...": "exact figures and hidden cells"}]},
+    "ledger new-epoch": {"node": "council", "epoch": 2},
 }
 
 NOTES = {
@@ -168,6 +233,10 @@ NOTES = {
     "`advise`s; a leader `back`s.",
     "passport check": "Exit code 5 if there is a gap. Findings that are `warning`s do not stop you.",
     "passport export": 'With `--to FILE` it prints `{"file": ..., "format": ...}` instead.',
+    "doctor": "Exit code 0 if nothing but notes was found, else 1. With `--accept` it prints "
+    '`{"accepted": {...}}`. Severities: `error`, `warning`, `note`.',
+    "secret list": "`set` is null where a source's URL names a secret that is not stored. No command "
+    "prints a value.",
     "demo": "With `--keep DIR` town and workspace stay; the demo's password is "
     "`the demo's password is public`.",
 }

@@ -14,6 +14,8 @@ safe to see, with a receipt that anybody can verify offline.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -77,3 +79,19 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+class _Package(ModuleType):
+    """Keeps `bridleway.ask` the function: importing the submodule would hide it."""
+
+    @property
+    def ask(self) -> Any:
+        """Ask a question under a passport; see `bridleway.api.ask`."""
+        return importlib.import_module("bridleway.api").ask
+
+    @ask.setter
+    def ask(self, _: ModuleType) -> None:
+        """Let the import system bind the submodule, to no effect."""
+
+
+sys.modules[__name__].__class__ = _Package

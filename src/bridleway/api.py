@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridleway.documents import MAX_BYTES
 from bridleway.errors import UsageError
+from bridleway.node.shield import shielded
 
 if TYPE_CHECKING:
     from bridleway.answer import Answer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MAX_RECEIPT_BYTES = 10 * MAX_BYTES
 
 
+@shielded
 def init(folder: str | os.PathLike[str], organisations: Sequence[str]) -> Workspace:
     """Make a workspace with one node per organisation name."""
     from bridleway.node.workspace import Workspace
@@ -26,6 +28,7 @@ def init(folder: str | os.PathLike[str], organisations: Sequence[str]) -> Worksp
     return Workspace.init(folder, organisations)
 
 
+@shielded
 def open(folder: str | os.PathLike[str] = ".") -> Workspace:
     """Open the workspace in this folder or the nearest one above it."""
     from bridleway.node.workspace import Workspace
@@ -33,6 +36,7 @@ def open(folder: str | os.PathLike[str] = ".") -> Workspace:
     return Workspace.open(folder)
 
 
+@shielded
 def ask(
     question: str | Question,
     *,
@@ -52,6 +56,7 @@ def ask(
         return place.ask(question, passport, asker, password)
 
 
+@shielded
 def verify(receipt: str | os.PathLike[str] | bytes, trust: str | os.PathLike[str]) -> Verified:
     """Verify a receipt offline against a trust file. Raises Refused naming the failing check."""
     from bridleway.keys.trust import read_trust

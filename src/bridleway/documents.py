@@ -24,6 +24,7 @@ MAX_DEPTH = 24
 
 PathKey: TypeAlias = tuple[str | int, ...]
 
+_HIDDEN = ("Cc", "Cf", "Co", "Cs")
 _TRAPS = {"yes", "no", "on", "off", "y", "n"}
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
@@ -116,12 +117,25 @@ def _refuse_hidden_characters(text: str, name: str) -> None:
         if line.isascii() and line.isprintable():
             continue
         for character in line.rstrip("\r"):
-            if character == "\t" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs"):
+            if character == "\t" or unicodedata.category(character) not in _HIDDEN:
                 continue
             raise UsageError(
                 f"The text holds a hidden character (U+{ord(character):04X}).",
                 "Delete it: a reader could not see it.",
                 where=f"{name}, line {number}",
+            )
+
+
+def _refuse_hidden_in_value(text: str, where: str) -> None:
+    """Refuse what a YAML escape such as "\\x1b" makes, which no look at the text shows."""
+    if text.isprintable():
+        return
+    for character in text:
+        if character not in "\n\t" and unicodedata.category(character) in _HIDDEN:
+            raise UsageError(
+                f"A value holds a hidden character (U+{ord(character):04X}).",
+                "Delete the escape: a reader could not see it.",
+                where=where,
             )
 
 
@@ -168,6 +182,7 @@ def _plain(yaml: Any, node: Any, path: PathKey, lines: dict[PathKey, int], name:
                     "Put the text in quotes.",
                     where=place,
                 )
+            _refuse_hidden_in_value(key, place)
             made[key] = _plain(yaml, value_node, (*path, key), lines, name)
             lines[(*path, key)] = key_node.start_mark.line + 1
         return made
@@ -176,6 +191,7 @@ def _plain(yaml: Any, node: Any, path: PathKey, lines: dict[PathKey, int], name:
             _plain(yaml, item, (*path, index), lines, name) for index, item in enumerate(node.value)
         ]
     text = node.value
+    _refuse_hidden_in_value(text, where)
     if node.style in ("'", '"', "|", ">"):  # quoted or block: always text
         return text
     return _scalar(text, where)

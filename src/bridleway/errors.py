@@ -14,9 +14,27 @@ catalogue or the user's own text holds.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 WITHHELD_EXIT_CODE = 4
+
+
+_STEERING = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+
+
+def plain(text: str) -> str:
+    """Return text that cannot steer a terminal or forge a line of a log.
+
+    Control, bidirectional, zero-width and line-breaking characters are written as escapes such
+    as `\\x1b`, so that a name in a sentence stays a name.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in _STEERING else c
+        for c in text
+    )
 
 
 class BridlewayError(Exception):
@@ -27,16 +45,16 @@ class BridlewayError(Exception):
     kind = "error"
 
     def __init__(self, sentence: str, remedy: str = "", *, where: str = "", code: str = "") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.remedy = remedy
-        self.where = where
+        super().__init__(plain(sentence))
+        self.sentence = plain(sentence)
+        self.remedy = plain(remedy)
+        self.where = plain(where)
         self.code = code or self.kind
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{place}{self.sentence}{remedy}"
+        return plain(f"{place}{self.sentence}{remedy}")
 
     def to_json(self) -> dict[str, str]:
         """Return the stable shape that `--json` prints and that messages between nodes carry."""

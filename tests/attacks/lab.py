@@ -24,8 +24,8 @@ from bridleway.errors import BridlewayError
 from bridleway.model.catalogue import ColumnFacts, EntityKey, TableFacts
 from bridleway.model.policy import Rules
 from bridleway.model.question import Question
-from bridleway.node.meeting import Meeting
-from bridleway.node.overlap import Earlier, read_earlier
+from bridleway.node.meeting import clear_combined, combined_of
+from bridleway.node.overlap import Earlier, last_of, read_earlier
 from bridleway.node.protect import Marks, frame_of
 from bridleway.node.rehearsal import rehearsal_grant
 from bridleway.questions.apart import Standing, in_place, needs_cell_keys, require_apart
@@ -33,6 +33,7 @@ from bridleway.questions.canonical import canonical
 from bridleway.questions.plan import plan
 from bridleway.questions.sql import Scope, parse
 from bridleway.sources.run import run
+from bridleway.techniques.frames import to_ipc
 from tests.support.place import nhs_number
 
 N = "COUNT(DISTINCT person) AS n"
@@ -202,34 +203,32 @@ class Lab:
             if told["unit"] == grant.unit and told["rules"] == grant.rules.digest:
                 return told
         made = plan(grant)
-        meeting = Meeting(grant, made)
+        parts = {}
         for task in made.tasks:
             change = grant.question.digest.encode()[:32]
-            frame, figures = frame_of(
+            frame, _ = frame_of(
                 run(self.source, self.facts[task.name], task),  # type: ignore[arg-type]
                 task,
                 lambda _: bytes(32),
                 Marks(change, self.record) if task.marked else None,
             )
-            del figures
-            meeting.keep("office", task.name, frame, {})
-        meeting.earlier = tuple(self.read)
-        last = meeting.last
+            parts[("office", task.name)] = to_ipc(frame)
+        earlier = tuple(self.read)
+        last = last_of(grant, earlier)
         before = None
         if last is not None:
             before = self.members.get(f"{grant.question.digest} {dict(last[1].versions)}")
-        meeting.combine(before)
-        meeting.clear()
-        if meeting.followed is not None and meeting.cleared is not None:
-            held = made.recipe.cells_at(meeting.cleared.held)
-            kept = meeting.followed.released(made.recipe, held)
+        combined, followed = combined_of(grant, made, parts, before, last is not None)
+        cleared = clear_combined(combined, grant, made.recipe, earlier)
+        if followed is not None:
+            kept = followed.released(made.recipe, made.recipe.cells_at(cleared["held"]))
             self.members[f"{grant.question.digest} {version}"] = kept.to_bytes()
         told = {
             "unit": grant.unit,
             "rules": grant.rules.digest,
-            "answer": meeting.answer,
-            "figures": meeting.figures,
-            "record": meeting.record,
+            "answer": cleared["answer"],
+            "figures": cleared["figures"],
+            "record": cleared["record"],
         }
         self.stored.append(told)
         one = read_earlier(told)

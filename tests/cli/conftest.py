@@ -46,27 +46,32 @@ class Cli:
     password: str = PASSWORD
     said: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self, *words: str, code: int = 0, here: bool = True) -> Result:
+    def __call__(
+        self, *words: str, code: int = 0, here: bool = True, told: str | None = None
+    ) -> Result:
         """Run one command and assert its exit code; no traceback may show."""
         where = ["--workspace", str(self.place)] if here else []
         result = CliRunner().invoke(
-            app, [*words, *where], env={"BRIDLEWAY_PASSWORD": self.password, "COLUMNS": "100"}
+            app,
+            [*words, *where],
+            input=told,
+            env={"BRIDLEWAY_PASSWORD": self.password, "COLUMNS": "100"},
         )
         made = Result(result.exit_code, result.stdout, result.stderr)
-        told = made.stdout + made.stderr
-        assert "Traceback" not in told, told
-        assert made.exit_code == code, f"{' '.join(words)}: {made.exit_code}\n{told}"
+        said = made.stdout + made.stderr
+        assert "Traceback" not in said, said
+        assert made.exit_code == code, f"{' '.join(words)}: {made.exit_code}\n{said}"
         return made
 
-    def json(self, *words: str, code: int = 0, here: bool = True) -> Any:
+    def json(self, *words: str, code: int = 0, here: bool = True, told: str | None = None) -> Any:
         """Run one command with --json, remember its output under its name, and return it."""
-        told = self(*words, "--json", code=code, here=here).json()
+        said = self(*words, "--json", code=code, here=here, told=told).json()
         name = " ".join(words[: 2 if words[0] in _GROUPS else 1])
-        self.said.setdefault(name, told)
-        return told
+        self.said.setdefault(name, said)
+        return said
 
 
-_GROUPS = ("person", "source", "passport", "ledger")
+_GROUPS = ("person", "source", "secret", "passport", "policy", "ledger")
 
 
 @pytest.fixture(scope="session")

@@ -243,7 +243,7 @@ def test_a_domain_that_does_not_fit(cli: Cli) -> None:
 # -- keys and passwords
 
 
-@pytest.mark.parametrize("file", ["keys/signing.pem", "people/ann.key.json"])
+@pytest.mark.parametrize("file", ["keys/store.key", "secrets.age", "people/ann.key.json"])
 def test_a_key_that_others_can_read(cli: Cli, tmp_path: Path, file: str) -> None:
     """A key file with wider permissions than 0600 is refused, with the command to mend it."""
     passport = tmp_path / "visits.yaml"

@@ -35,6 +35,14 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     cli.json("passport", "show", "visits")
     cli.json("passport", "list")
     cli.json("passport", "export", "visits", "--format", "dpia-md")
+    cli.json("policy", "presets", here=False)
+    cli.json("policy", "show", "council")
+    cli.json("secret", "set", "council", "housing-password", told="hunter2\n")
+    cli.json("secret", "list", "council")
+    cli.json("secret", "rotate", "council")
+    (cli.place / "nodes" / "office" / "keys").chmod(0o777)
+    cli.json("doctor", "--seconds", "0", code=1)
+    (cli.place / "nodes" / "office" / "keys").chmod(0o700)
     cli.json("ledger", "check")
     cli.json("ledger", "checkpoint", "council")
     cli.json("ledger", "sealed", "council")
@@ -124,6 +132,7 @@ def test_text_output_of_every_reading_command(answered: Cli) -> None:
         ("passport", "state", "visits"), ("passport", "show", "visits"),
         ("passport", "list", "--word", "visits"), ("ledger", "check"),
         ("ledger", "checkpoint", "council"), ("ledger", "sealed", "council"),
+        ("policy", "show", "council"),
     ):  # fmt: skip
         assert answered(*words).stdout.strip(), words
 

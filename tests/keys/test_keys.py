@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import stat
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridleway.errors import BridlewayError, Refused, UsageError
-from bridleway.keys.dsse import Signer, open_envelope, seal
+from bridleway.keys.dsse import Signer, is_public_key, open_envelope, seal, verify_signature
 from bridleway.keys.files import (
     load_person_key,
-    load_signing_key,
-    new_node_keys,
     new_person_key,
     write_private,
 )
 from bridleway.keys.people import certify, read_certificate
 from bridleway.keys.sealed import open_sealed, pair_secret, seal_to
+from bridleway.keys.trust import trust_from_json
 from bridleway.model.passport import NodeKeys, PersonCertificate
 
 ONE, TWO = (
@@ -86,17 +84,6 @@ def test_one_unknown_signer_spoils_the_envelope() -> None:
         open_envelope(seal(b"x", "t", ONE, TWO), "t", {ONE.key_id: ONE.public})
 
 
-def test_node_keys_are_0600_and_refused_when_others_can_read_them(tmp_path: Path) -> None:
-    """A key that others can read is no secret."""
-    new_node_keys(tmp_path)
-    path = tmp_path / "signing.pem"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    load_signing_key(path)
-    path.chmod(0o640)
-    with pytest.raises(Refused, match="Other users"):
-        load_signing_key(path)
-
-
 def test_a_key_is_never_written_over(tmp_path: Path) -> None:
     """Losing a key by accident is not possible."""
     write_private(tmp_path / "key", b"one")
@@ -125,6 +112,49 @@ def test_a_certificate_counts_only_from_the_persons_own_node() -> None:
     assert read_certificate(certify(person, ONE), nodes) == person
     with pytest.raises(Refused):
         read_certificate(certify(person, TWO), nodes)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["zz", "", "1" * 63, "A" * 64, " " + "1" * 63, "01" + "00" * 31, "00" * 32, "01" + "00" * 30 + "80",
+     "ec" + "ff" * 30 + "7f", "ec" + "ff" * 31, "ed" + "ff" * 30 + "7f", "ff" * 32,
+     "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+     "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85"],
+)  # fmt: skip
+def test_a_key_that_anybody_could_sign_for_is_none(key: str) -> None:
+    """Small order, unreduced, or another spelling: not certified, not pinned, never verifies."""
+    assert not is_public_key(key)
+    assert is_public_key(ONE.public)
+    nodes = {"a": NodeKeys("a", "a", ONE.public, "0" * 64)}
+    person = PersonCertificate("a/jo", "Jo", "a", {}, key)
+    with pytest.raises(BridlewayError):
+        read_certificate(certify(person, ONE), nodes)
+    assert not any(verify_signature(key, bytes([1, *[0] * 63]), bytes([n])) for n in range(64))
+    pinned = {"a": {"name": "A", "signing_key": key, "sealing_key": "0" * 64}}
+    with pytest.raises(BridlewayError):
+        trust_from_json({"trust": 1, "nodes": pinned})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " Ann", "Ann ", "Ann  Lee", "Ann\u00a0Lee", "Ann\tLee", "Ann\u200bLee", "Ann\u202eLee",
+     "Jose\u0301", "\u0410nn Lee", "Ann L\u03b5e", "\uff21nn", "x" * 201, "Ann\nLee", "\x1b[31mAnn"],
+)  # fmt: skip
+def test_a_name_that_passes_for_another_is_not_certified(name: str) -> None:
+    """Hidden characters, odd spaces, two forms of an accent, letters of two scripts."""
+    nodes = {"a": NodeKeys("a", "a", ONE.public, "0" * 64)}
+    with pytest.raises(UsageError):
+        read_certificate(certify(PersonCertificate("a/jo", name, "a", {}, TWO.public), ONE), nodes)
+
+
+@pytest.mark.parametrize(
+    "name", ["José Ünal", "Ólafur O'Neill-Ng", "Анна Ли", "山田 はな", "Ελένη"]
+)
+def test_names_of_all_scripts_are_certified(name: str) -> None:
+    """One script at a time."""
+    nodes = {"a": NodeKeys("a", "a", ONE.public, "0" * 64)}
+    made = PersonCertificate("a/jo", name, "a", {}, TWO.public)
+    assert read_certificate(certify(made, ONE), nodes) == made
 
 
 def test_a_sealed_message_opens_only_for_its_recipient_and_context() -> None:

@@ -54,6 +54,9 @@ GAPS: list[tuple[str, dict[str, Any], str]] = [
     ("null where needed", {"lawfulness.article9": None}, "'lawfulness.article9' is empty"),
     ("placeholder", {"necessity": "..."}, "'necessity' is still to be written"),
     ("placeholder inside", {"necessity": "It works. TODO: more"}, "still to be written"),
+    ("unknown preset", {"disclosure": {"preset": "opensafly"}}, "Did you mean 'opensafely'"),
+    ("looser than its preset", {"disclosure": {"preset": "sacro", "dominance_p_percent": 5}}, "'dominance_p_percent' is looser than the preset 'sacro@1'"),
+    ("no preset and no smallest group", {"disclosure": {"secondary": True}}, "smallest_group' is missing"),
     ("number for text", {"context": 12}, "'context' is a number, and must be text"),
     ("text for record", {"purpose": "housing"}, "'purpose' is text, and must be a record"),
     ("text for list", {"hazards": "none"}, "'hazards' is text, and must be a list"),
@@ -322,3 +325,14 @@ def test_no_body_breaks_check_show_or_export(data: st.DataObject) -> None:
 def test_risks_are_worded_in_full() -> None:
     """The worked risk has every part that the shape asks for."""
     assert set(risk("r", "d", "w")) == set(FULL_FILL["risks.sharing"][0])
+
+
+@pytest.mark.parametrize("written", ["ons-10-5", "ons-10-5@1"])
+def test_a_preset_stands_for_its_rules(written: str) -> None:
+    """A passport that names a preset lacks nothing; the other rules see the preset's numbers."""
+    said = {"disclosure": {"preset": written}, "outputs.smallest_group": 10, "outputs.rounding": 5}
+    assert not _found(said, "gap")
+    assert any(
+        "disclosure.smallest_group is 10" in found.sentence
+        for found in _found({**said, "outputs.smallest_group": 20}, "gap")
+    )

@@ -23,7 +23,7 @@ from bridleway.cli.frame import (
     table,
     working,
 )
-from bridleway.errors import BridlewayError, UsageError
+from bridleway.errors import BridlewayError, UsageError, plain
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -115,7 +115,7 @@ def _keep_refusal(error: BridlewayError, receipt: Path | None, as_json: bool) ->
     if receipt is not None and proof:
         receipt.write_bytes(proof)
         if not as_json:
-            print(f"The refusal has a receipt: {receipt}", file=sys.stderr)
+            print(plain(f"The refusal has a receipt: {receipt}"), file=sys.stderr)
     fail(error, as_json)
 
 

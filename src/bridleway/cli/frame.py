@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from bridleway.errors import BridlewayError, Fault, UsageError
+from bridleway.errors import BridlewayError, Fault, UsageError, plain
 
 if TYPE_CHECKING:
     from bridleway.node.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PASSWORD_VARIABLE = "BRIDLEWAY_PASSWORD"  # noqa: S105 (the variable's name)
+FROM_ENVIRONMENT = "BRIDLEWAY_PASSWORD"
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON with a stable shape.")]
 WorkspaceOption = Annotated[
@@ -33,11 +33,12 @@ WorkspaceOption = Annotated[
         show_default="this folder",
     ),
 ]  # fmt: skip
+AsOption = Annotated[str, typer.Option("--as", help="The person: NODE/NAME.")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(
         "--password-file",
-        help=f"File with the person's password; else ${PASSWORD_VARIABLE}, else you are asked.",
+        help=f"File with the person's password; else ${FROM_ENVIRONMENT}, else you are asked.",
     ),
 ]
 
@@ -45,12 +46,12 @@ PasswordFile = Annotated[
 def fail(error: BridlewayError, as_json: bool) -> NoReturn:
     """Print an error as one sentence, place and remedy, and end with its exit code."""
     if as_json:
-        print(json.dumps(error.to_json(), ensure_ascii=False))
+        print(json_text(error.to_json()))
     else:
         place = f" ({error.where})" if error.where else ""
-        print(f"{error.kind}: {error.sentence}{place}", file=sys.stderr)
+        print(f"{error.kind}: {plain(error.sentence + place)}", file=sys.stderr)
         if error.remedy:
-            print(f"  {error.remedy}", file=sys.stderr)
+            print(f"  {plain(error.remedy)}", file=sys.stderr)
     raise typer.Exit(error.exit_code)
 
 
@@ -76,11 +77,13 @@ def guarded(function: F) -> F:
                        where=Path(str(error.filename or "")).name), as_json)  # fmt: skip
         except Exception as error:  # nothing about the data may be shown, so nothing is
             if os.environ.get("BRIDLEWAY_DEBUG") == "1":
-                raise
+                from bridleway.node.shield import places
+
+                print(*map(plain, places(error)), sep="\n", file=sys.stderr)
             fail(
                 Fault(
                     f"Something of ours failed ({type(error).__name__}).",
-                    "Set BRIDLEWAY_DEBUG=1 to see where (not on sensitive data) and report it.",
+                    "Set BRIDLEWAY_DEBUG=1 to see where, and report it.",
                 ),
                 as_json,
             )
@@ -88,18 +91,27 @@ def guarded(function: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def json_text(data: Any) -> str:
+    """Return one line of JSON whose characters cannot steer a terminal."""
+    text = json.dumps(data, ensure_ascii=False, default=str)
+    # Outside strings JSON is ASCII, so whatever is escaped here stands in a string.
+    return text if text.isprintable() else "".join(
+        json.dumps(c)[1:-1] if plain(c) != c else c for c in text
+    )  # fmt: skip
+
+
 def show(data: Mapping[str, Any], as_json: bool, text: Callable[[], None]) -> None:
     """Print JSON, or call the function that prints for people."""
     if as_json:
-        print(json.dumps(data, ensure_ascii=False, default=str))
+        print(json_text(data))
     else:
         text()
 
 
 def say(*lines: str) -> None:
-    """Print plain lines."""
+    """Print plain lines: no name in them can steer the terminal or begin another line."""
     for line in lines:
-        print(line)
+        print(plain(line))
 
 
 def table(columns: list[str], rows: list[list[str]], title: str = "") -> None:
@@ -108,13 +120,18 @@ def table(columns: list[str], rows: list[list[str]], title: str = "") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title or None, title_justify="left")
+    made = Table(title=Text(plain(title)) if title else None, title_justify="left")
     for index, column in enumerate(columns):
         numeric = any(row[index].replace(".", "").isdigit() for row in rows)
-        made.add_column(column, justify="right" if numeric else "left")
+        made.add_column(Text(plain(column)), justify="right" if numeric else "left")
     for row in rows:
-        made.add_row(*(Text(cell, style="dim" if cell == "withheld" else "") for cell in row))
+        made.add_row(*(Text(_cell(c), style="dim" if c == "withheld" else "") for c in row))
     Console().print(made)
+
+
+def _cell(text: str) -> str:
+    """A cell may have several lines of its own; they stay inside it."""
+    return "\n".join(map(plain, text.split("\n")))
 
 
 def password_for(person: str, file: Path | None, *, new: bool = False) -> str:
@@ -129,13 +146,13 @@ def password_for(person: str, file: Path | None, *, new: bool = False) -> str:
             raise UsageError(
                 "The password file cannot be read.", "Check it.", where=str(file)
             ) from None
-    given = os.environ.get(PASSWORD_VARIABLE)
+    given = os.environ.get(FROM_ENVIRONMENT)
     if given is not None:
         return given
     if not sys.stdin.isatty():
         raise UsageError(
             f"The password of {person} is needed.",
-            f"Set {PASSWORD_VARIABLE} or use --password-file.",
+            f"Set {FROM_ENVIRONMENT} or use --password-file.",
         )
     return str(typer.prompt(f"Password of {person}", hide_input=True, confirmation_prompt=new))
 

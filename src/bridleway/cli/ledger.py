@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bridleway.cli.frame import JsonFlag, WorkspaceOption, at, guarded, say, show
+from bridleway.cli.frame import (
+    AsOption,
+    JsonFlag,
+    PasswordFile,
+    WorkspaceOption,
+    at,
+    guarded,
+    json_text,
+    password_for,
+    say,
+    show,
+)
 
 app = typer.Typer(help="Ledgers: append-only logs that can be checked.", no_args_is_help=True)
 
@@ -50,7 +60,27 @@ def checkpoint(
     """Print the node's signed checkpoint (C2SP), to keep elsewhere."""
     with at(workspace) as place:
         note = place.node(node).ledger.checkpoint()
-    show({"node": node, "checkpoint": note}, as_json, lambda: say(note.rstrip("\n")))
+    show({"node": node, "checkpoint": note}, as_json, lambda: say(*note.splitlines()))
+
+
+@app.command("new-epoch")
+@guarded
+def new_epoch(
+    node: Annotated[str, typer.Argument(help="The node whose ledger was restored.")],
+    person: AsOption,
+    reasons: Annotated[str, typer.Option("--reasons", help="Why, in a sentence; it is signed.")],
+    workspace: WorkspaceOption = Path(),
+    password_file: PasswordFile = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a node go on after a restore from backup: nothing declared before may be asked."""
+    with at(workspace) as place:
+        epoch = place.new_epoch(node, person, password_for(person, password_file), reasons)
+    lines = (
+        f"'{node}' is in epoch {epoch}. Nothing may be asked of it yet.",
+        f"Declare new data versions: bridleway source release {node} SOURCE.",
+    )
+    show({"node": node, "epoch": epoch}, as_json, lambda: say(*lines))
 
 
 @app.command("sealed")
@@ -66,5 +96,5 @@ def sealed(
     show(
         {"node": node, "notes": notes},
         as_json,
-        lambda: say(*(json.dumps(n, ensure_ascii=False) for n in notes)),
+        lambda: say(*map(json_text, notes)),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from bridleway.cli import asking, demo, ledger, passport, people, sources
+from bridleway.cli import asking, demo, doctor, ledger, passport, people, policy, secrets, sources
+from bridleway.keys.process import no_core_dumps
 
 app = typer.Typer(
     name="bridleway",
@@ -21,13 +22,17 @@ app.command("init")(people.init)
 app.command("status")(people.status)
 app.command("ask")(asking.ask)
 app.command("verify")(asking.verify)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(people.app, name="person")
 app.add_typer(sources.app, name="source")
+app.add_typer(secrets.app, name="secret")
 app.add_typer(passport.app, name="passport")
+app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 
 
 def main() -> None:
     """Run the command line."""
+    no_core_dumps()
     app()

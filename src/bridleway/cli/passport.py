@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridleway.cli.frame import (
+    AsOption,
     JsonFlag,
     PasswordFile,
     WorkspaceOption,
     at,
     guarded,
+    json_text,
     password_for,
     say,
     show,
@@ -34,7 +35,6 @@ app = typer.Typer(help="Passports: the decision that the data path enforces.", n
 
 FileArgument = Annotated[Path, typer.Argument(help="The passport's YAML file.")]
 IdArgument = Annotated[str, typer.Argument(help="The passport's id.")]
-AsOption = Annotated[str, typer.Option("--as", help="The person: NODE/NAME.")]
 VersionOption = Annotated[int | None, typer.Option("--version", help="Default: the newest.")]
 
 
@@ -262,7 +262,9 @@ def seal(
     as_json: JsonFlag = False,
 ) -> None:
     """Seal a complete passport to strict JSON in a DSSE envelope, signed by its author."""
-    from bridleway.model.canonical import canonical_json, sha256_hex
+    from bridleway.keys.dsse import peek
+    from bridleway.model.canonical import sha256_hex
+    from bridleway.model.passport import PAYLOAD_PASSPORT
     from bridleway.node.holdings import write_whole
     from bridleway.passport.gaps import require_complete
     from bridleway.passport.seal import seal as seal_passport
@@ -273,7 +275,7 @@ def seal(
         signer = place.unlock(author, password_for(author, password_file))
         envelope = seal_passport(document.value, signer)
     write_whole(to, envelope.decode())
-    digest = sha256_hex(canonical_json(document.value))
+    digest = sha256_hex(peek(envelope, PAYLOAD_PASSPORT))
     show(
         {"sealed": str(to), "digest": digest},
         as_json,
@@ -467,7 +469,7 @@ def show_passport(
             "reasons": list(standing.reasons),
         }
     if as_json:
-        print(json.dumps({**told, "passport": body}, ensure_ascii=False, default=str))
+        print(json_text({**told, "passport": body}))
         return
     from rich.console import Console
 
@@ -498,9 +500,9 @@ def export(
         write_whole(to, text)
         show({"file": str(to), "format": format_}, as_json, lambda: say(f"Wrote {to}."))
     elif as_json:
-        print(json.dumps({"format": format_, "text": text}, ensure_ascii=False))
+        print(json_text({"format": format_, "text": text}))
     else:
-        print(text)
+        say(*text.split("\n"))
 
 
 @app.command("list")

@@ -25,7 +25,7 @@ def add(
         str,
         typer.Argument(
             help="A .duckdb, .parquet or .csv file, a folder of them, postgresql://..., or any "
-            "Ibis URL. ${NAME} is read from the environment."
+            "Ibis URL. ${secret:NAME} is read from the sealed store, ${NAME} from the environment."
         ),
     ],
     workspace: WorkspaceOption = Path(),

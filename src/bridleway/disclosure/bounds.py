@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bridleway.model.blocks import blocks_of
+
 Flags = NDArray[np.bool_]
 Counts = NDArray[Any]
 
@@ -51,6 +53,5 @@ class Knowledge:
 
     def _merged(self, target: Flags) -> tuple[Flags, Flags]:
         """Join blocks that neither the known sets nor the target tell apart."""
-        rows = np.vstack([self.sets, target[None, :]])
-        _, first = np.unique(np.packbits(rows, axis=0), axis=1, return_index=True)
+        first, _ = blocks_of(self.sets, target[None, :])
         return self.sets[:, first], target[first]

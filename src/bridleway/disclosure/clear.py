@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from bridleway.disclosure import rounding
 from bridleway.disclosure.rules import differencing, held
 from bridleway.disclosure.rules.smallest_group import threshold
+from bridleway.disclosure.statuses import statuses
 from bridleway.disclosure.table import MeasureFacts, Outside, Sensitivity, Table
 from bridleway.disclosure.words import rules_in_order
 from bridleway.errors import Refused
@@ -28,10 +29,13 @@ class Last:
     """What was last released of a question on an earlier data version.
 
     cells: by cell key the released values, None where withheld; figures: the side figures.
+    people: by cell key the people as they may be known, under '' of the cell and by number of
+    its parts.
     """
 
     cells: Mapping[tuple[Any, ...], Mapping[str, Any] | None]
     figures: Mapping[str, Any]
+    people: Mapping[tuple[Any, ...], Mapping[str, int | None]] = field(default_factory=dict)
 
 
 def clear(
@@ -63,15 +67,16 @@ def clear(
         None if last is None else last.cells, outside, rivals,
     )  # fmt: skip
     hidden: dict[int, str] = {}
+    failed: dict[int, list[str]] = {}
     for rule in rules_in_order():
         for position in sorted(rule.hide(table, hidden)):
             hidden.setdefault(position, rule.NAME)
+            failed.setdefault(position, []).append(rule.NAME)
     shown = [
         ClearedCell(
             cell.key,
             _shown(table, i, hidden.get(i)),
-            _people(table, i, hidden.get(i)),
-            {} if i in hidden else _parts(table, i),
+            *_known(table, i, hidden.get(i), last),
         )
         for i, cell in enumerate(combined.cells)
         if combined.asked[i]
@@ -84,6 +89,7 @@ def clear(
         rules=rules,
         figures=_held_figures(_apart_figures(combined.figures, table), last, rules),
         reasons=reasons,
+        statuses=statuses(table, failed),
         held=tuple(i for i, name in sorted(hidden.items()) if name == held.NAME),
     )
 
@@ -94,12 +100,21 @@ def _shown(table: Table, position: int, hidden_by: str | None) -> Mapping[str, A
     return None if hidden_by else _released(table, position)
 
 
-def _people(table: Table, position: int, hidden_by: str | None) -> int | None:
-    """Return the people of a shown cell as they may be known: what later answers are held to."""
+def _known(
+    table: Table, position: int, hidden_by: str | None, last: Last | None
+) -> tuple[int | None, Mapping[str, int]]:
+    """Return the people of a shown cell and of its parts: what later answers are held to.
+
+    Of a held cell that is what was known of it when it was last released.
+    """
+    if hidden_by == held.NAME and last is not None:
+        before = last.people.get(table.cells[position].key, {})
+        return before.get(""), {n: p for n, p in before.items() if n and p is not None}
     if hidden_by:
-        return None
+        return None, {}
     numbers = table.cells[position].numbers
-    return rounding.people(numbers["people"], numbers.get("key"), table.rules)
+    people = rounding.people(numbers["people"], numbers.get("key"), table.rules)
+    return people, _parts(table, position)
 
 
 def _parts(table: Table, position: int) -> dict[str, int]:
@@ -125,10 +140,10 @@ def _apart_figures(figures: Mapping[str, int], table: Table) -> dict[str, Any]:
 
 
 def _held_figures(figures: dict[str, Any], last: Last | None, rules: Rules) -> dict[str, Any]:
-    """Keep side figures that moved by less than k since they were last released."""
+    """Keep side figures that may have moved by less than k since they were last released."""
     if last is None or not rules.hold:
         return figures
-    k = threshold(rules)
+    k = threshold(rules) + rules.rounding_counts  # both are rounded
     return {
         name: before
         if isinstance(before := last.figures.get(name), int)

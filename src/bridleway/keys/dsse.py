@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,10 +25,36 @@ from bridleway.model.canonical import sha256_hex, strict_json
 
 MAX_SIGNATURES = 16
 
+_KEY = re.compile(r"[0-9a-f]{64}")
+_P = 2**255 - 19
+# The y of every point of order 1, 2, 4 or 8 of edwards25519: under such a key, signatures that
+# nobody made verify.
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _P - 1,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    }
+)
+
 
 def key_id(public: bytes) -> str:
     """Return the key id of a raw 32-byte public key: its SHA-256, 64 hex digits."""
     return sha256_hex(public)
+
+
+def is_public_key(text: object) -> bool:
+    """Tell whether a text is a sound Ed25519 public key in its one spelling, 64 lower-case hex.
+
+    Another spelling (capitals, spaces, a y that is not reduced) would be the same key under
+    another name; a point of small order verifies what nobody signed.
+    """
+    if not isinstance(text, str) or _KEY.fullmatch(text) is None:
+        return False
+    y = int.from_bytes(bytes.fromhex(text), "little") & (2**255 - 1)
+    return y < _P and y not in _SMALL_ORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +85,8 @@ def verify_signature(public: str, signature: bytes, data: bytes) -> bool:
 
     A pure function of its arguments, so that what was verified once is looked up.
     """
+    if not is_public_key(public):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, data)
     except (InvalidSignature, ValueError):

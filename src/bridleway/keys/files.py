@@ -14,9 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
     load_pem_private_key,
 )
 
@@ -55,6 +52,27 @@ def write_private(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def replace_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read in the place of another: whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        write_private(temporary, data)
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise Fault(
+            f"The key file cannot be written ({error.strerror}).",
+            "Check the folder's permissions and space.",
+            where=path.name,
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def read_private(path: Path) -> bytes:
     """Read a private file. Refused if group or others may read it."""
     try:
@@ -75,18 +93,6 @@ def read_private(path: Path) -> bytes:
         raise Fault(
             f"The key file cannot be read ({error.strerror}).", "Check its owner.", where=path.name
         ) from None
-
-
-def new_node_keys(folder: Path) -> tuple[str, str]:
-    """Make a node's Ed25519 and X25519 keys; return both public keys, 64 hex digits each."""
-    signing, sealing = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
-    for name, key in (("signing.pem", signing), ("sealing.pem", sealing)):
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_private(folder / name, pem)
-    return (
-        signing.public_key().public_bytes_raw().hex(),
-        sealing.public_key().public_bytes_raw().hex(),
-    )
 
 
 def _load_pem(path: Path) -> object:

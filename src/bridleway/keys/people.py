@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import date
 
 from bridleway.errors import Refused, UsageError
-from bridleway.keys.dsse import Signer, key_id, open_envelope, peek, seal
+from bridleway.keys.dsse import Signer, is_public_key, key_id, open_envelope, peek, seal
 from bridleway.model.canonical import canonical_json, strict_json
-from bridleway.model.names import require_id
+from bridleway.model.names import require_id, require_name
 from bridleway.model.passport import PAYLOAD_PERSON, NodeKeys, PersonCertificate
 
 
@@ -50,6 +50,12 @@ def certificate_from_json(body: object) -> PersonCertificate:
     require_id(person, "person id")
     if require_id(node, "node id") != body["node"]:
         raise wrong
+    require_name(body["name"], "person's name")
+    if not is_public_key(body["public_key"]):
+        raise UsageError(
+            "The person's certificate does not hold a sound public key.",
+            "Make it anew: bridleway person add.",
+        )
     try:
         roles = {str(r): (str(a), str(b)) for r, (a, b) in body["roles"].items()}
         for start, end in roles.values():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridleway.documents import read_text
 from bridleway.errors import UsageError
+from bridleway.keys.dsse import is_public_key
 from bridleway.model.canonical import strict_json
 from bridleway.model.names import require_id
 from bridleway.model.passport import NodeKeys
@@ -40,6 +41,8 @@ def trust_from_json(data: object, name: str = "trust file") -> dict[str, NodeKey
         for key in ("signing_key", "sealing_key"):
             if not isinstance(keys[key], str) or not _HEX32.fullmatch(keys[key]):
                 raise wrong
+        if not is_public_key(keys["signing_key"]):
+            raise wrong
         made[node] = NodeKeys(node, str(keys["name"]), keys["signing_key"], keys["sealing_key"])
     if len({k.signing_key for k in made.values()}) != len(made):
         raise UsageError(

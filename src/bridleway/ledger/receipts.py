@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridleway.errors import BridlewayError, Refused
@@ -28,6 +28,7 @@ from bridleway.model.question import Question, question_from_json
 
 APPROVES = ("approve", "approve_with_conditions")
 ENDS = ("refuse", "revoke")
+LONGEST_CLOCK_SKEW = timedelta(seconds=60)  # between the nodes that signed and answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ class _Check:
         words = (passport.get("technique") or {}).get("results_in_the_clear") or ""
         if self.body["results_in_the_clear"] != words:
             raise _fails("it does not repeat the passport's words on results in the clear.")
-        floor = Rules.from_json(passport.get("disclosure") or {})
+        said = passport.get("disclosure") or {}  # a preset stands there written out
+        floor = Rules.from_json({name: said[name] for name in said if name != "preset"})
         if not words and not rules.at_least_as_strict_as(floor):
             raise _fails("its rules are looser than the passport's.")
         self.checks.append("the rules are at least as strict as the passport's")
@@ -190,6 +192,7 @@ class _Check:
             if (
                 told["role"] == "controller"
                 and told["decision"] in APPROVES
+                and _moment(told["at"]) <= at + LONGEST_CLOCK_SKEW
                 and at <= _end(told["until"])
             ):
                 if person.id == passport["roles"]["author"]:
@@ -253,6 +256,7 @@ class _Check:
         if keys is None:
             raise _fails(f"'{node}' is not in the trust file.")
         checkpoint = notes.verify(proof["checkpoint"], node, keys.signing_key)
+        self._cosigned(node, proof["checkpoint"])
         leaf = proof["leaf"].encode()
         path = [bytes.fromhex(part) for part in proof["path"]]
         if checkpoint.size != proof["size"] or not tree.verify_inclusion(
@@ -263,6 +267,16 @@ class _Check:
         if told["kind"] != kind or told["node"] != node:
             raise _fails(f"an entry of '{node}' is of another kind.")
         return told
+
+    def _cosigned(self, node: str, note: str) -> None:
+        """Check that another node saw this very log, where there is another."""
+        others = {n: keys.signing_key for n, keys in self.trust.items() if n != node}
+        found = notes.cosigners(note, others, node)
+        if others and not found:
+            raise _fails(f"no other node co-signed the log of '{node}'.")
+        told = f"the log of '{node}' is co-signed by {', '.join(found)}"
+        if found and told not in self.checks:
+            self.checks.append(told)
 
     @staticmethod
     def _same(leaf: Mapping[str, Any], wanted: Mapping[str, Any], sentence: str) -> None:

@@ -7,9 +7,10 @@ one transaction with a conditional update, before anything is computed (ATTACKS 
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,10 @@ CREATE TABLE IF NOT EXISTS document (
   sha256 TEXT NOT NULL UNIQUE, envelope BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS sealed (leaf INTEGER PRIMARY KEY, note BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS seen (
+  origin TEXT PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fresh (version TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -65,6 +70,20 @@ class CheckReport:
     root: str
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A checkpoint of another node's log, to be co-signed.
+
+    note: with its owner's signature alone; proof: of consistency from the first `start` entries.
+    """
+
+    node: str
+    new: notes.Checkpoint
+    note: str
+    start: int
+    proof: Sequence[bytes]
+
+
 class Ledger:
     """One node's ledger. Safe for several threads and several processes."""
 
@@ -74,6 +93,7 @@ class Ledger:
         self.signer = signer
         self._lock = threading.RLock()
         self._engine: sqlite3.Connection | None = None
+        self.epoch = 1
 
     # -- the engine
 
@@ -85,22 +105,27 @@ class Ledger:
             engine.execute("PRAGMA journal_mode=WAL")
             engine.execute("PRAGMA synchronous=FULL")
             engine.execute("PRAGMA trusted_schema=OFF")
-            if engine.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            if not engine.execute("SELECT 1 FROM sqlite_master WHERE name = 'fresh'").fetchone():
                 engine.executescript(_SCHEMA)
                 engine.execute("INSERT OR IGNORE INTO about VALUES ('format', ?)", (str(FORMAT),))
                 engine.execute("INSERT OR IGNORE INTO about VALUES ('node', ?)", (self.node,))
             self._require_ours(engine)
+            self.epoch = int(self._about(engine).get("epoch", "1"))
             self._engine = engine
         return self._engine
 
     def _require_ours(self, engine: sqlite3.Connection) -> None:
-        about = dict(engine.execute("SELECT name, value FROM about").fetchall())
+        about = self._about(engine)
         if about.get("format") != str(FORMAT) or about.get("node") != self.node:
             raise Fault(
                 "The ledger is of another node or a newer edition.",
                 "Use the ledger that belongs here, or update Bridleway.",
                 where=self.path.name,
             )
+
+    @staticmethod
+    def _about(engine: sqlite3.Connection) -> dict[str, str]:
+        return dict(engine.execute("SELECT name, value FROM about").fetchall())
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -198,7 +223,8 @@ class Ledger:
 
     def _checkpoint(self, engine: sqlite3.Connection, size: int) -> str:
         root = tree.root(size, self._node(engine))
-        return notes.sign(notes.Checkpoint(notes.origin_of(self.node), size, root), self.signer)
+        origin = notes.origin_of(self.node, self.epoch)
+        return notes.sign(notes.Checkpoint(origin, size, root), self.signer)
 
     def proof(self, index: int) -> dict[str, Any]:
         """Return the inclusion proof of one leaf, with the signed checkpoint."""
@@ -229,11 +255,107 @@ class Ledger:
                 )
             return made
 
-    def consistency(self, old: int) -> list[str]:
-        """Return the proof that today's log extends that of the first `old` entries."""
+    def consistency(self, old: int, new: int | None = None) -> list[str]:
+        """Return the proof that the log of `new` entries (today's) extends that of `old`."""
         with self._reading() as engine:
-            proof = tree.consistency(old, self._size(engine), self._node(engine))
+            size = self._size(engine) if new is None else new
+            proof = tree.consistency(old, size, self._node(engine))
             return [part.hex() for part in proof]
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the log's first entries. Raises Refused if there are not as many."""
+        with self._reading() as engine:
+            if size > self._size(engine):
+                raise Refused("The log is shorter than that.", "Check it.", code="ledger")
+            return tree.root(size, self._node(engine))
+
+    # -- witnessing others
+
+    def seen(self, origins: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Return origin -> (size, note) of the last checkpoints of others that were co-signed."""
+        with self._reading() as engine:
+            rows = [
+                engine.execute(
+                    "SELECT origin, size, note FROM seen WHERE origin = ?", (origin,)
+                ).fetchone()
+                for origin in origins
+            ]
+        return {row[0]: (int(row[1]), row[2]) for row in rows if row is not None}
+
+    def witness(self, offered: Iterable[Offer]) -> dict[str, int]:
+        """Remember checkpoints of other logs, each an extension of the last seen, all or none.
+
+        Returns node -> the size seen here, for offers that start elsewhere: those are not
+        remembered. Raises Refused (code 'log-rewritten') that names the first node whose log is
+        not an extension.
+        """
+        behind = {}
+        with self._transaction() as engine:
+            for offer in offered:
+                row = engine.execute(
+                    "SELECT size, note FROM seen WHERE origin = ?", (offer.new.origin,)
+                ).fetchone()
+                size = 0 if row is None else int(row[0])
+                if size != offer.start or offer.new.size < size:
+                    # Another question of the same moment was faster.
+                    behind[offer.node] = size
+                    continue
+                if row is not None and not _extends(row[1], offer.new, offer.proof):
+                    raise Refused(
+                        f"The log of '{offer.node}' is not what it was when this node last saw it.",
+                        "Nothing is co-signed: call whoever audits that node.",
+                        where=offer.node,
+                        code="log-rewritten",
+                    )
+                engine.execute(
+                    "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (origin) DO UPDATE SET "
+                    "size = excluded.size, note = excluded.note",
+                    (offer.new.origin, offer.new.size, offer.note),
+                )
+        return behind
+
+    # -- epochs
+
+    def begin_epoch(
+        self, epoch: int, body: dict[str, Any], at: str, spent: Mapping[str, int]
+    ) -> int:
+        """Begin a new epoch after a restore: nothing that was declared before may be asked.
+
+        spent: passport id -> runs that count as spent. Data versions are closed until declared
+        anew; see `declare`.
+        """
+        with self._transaction() as engine:
+            self._require_next(engine, epoch)
+            leaf = self._append(engine, "epoch", {**body, "epoch": epoch}, at)
+            engine.execute("DELETE FROM fresh")
+            engine.execute("INSERT OR REPLACE INTO about VALUES ('epoch', ?)", (str(epoch),))
+            for passport, runs in spent.items():
+                engine.execute(
+                    "INSERT INTO budget VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET "
+                    "spent = max(spent, excluded.spent)",
+                    (f"passport {passport}", runs),
+                )
+        self.epoch = epoch
+        return leaf
+
+    def _require_next(self, engine: sqlite3.Connection, epoch: int) -> None:
+        if epoch != int(self._about(engine).get("epoch", "1")) + 1:
+            raise Refused("That is not this node's next epoch.", "Sign the next one.", code="epoch")
+
+    def declare(self, body: dict[str, Any], at: str) -> int:
+        """Log a declared data version, and open it in this epoch. body: {source, version}."""
+        with self._transaction() as engine:
+            leaf = self._append(engine, "data-version", body, at)
+            engine.execute("INSERT OR IGNORE INTO fresh VALUES (?)", (body["version"],))
+            return leaf
+
+    def _require_open(self, engine: sqlite3.Connection, versions: Iterable[str]) -> None:
+        if self.epoch == 1:
+            return
+        for version in versions:
+            if not engine.execute("SELECT 1 FROM fresh WHERE version = ?", (version,)).fetchone():
+                what, remedy = _SPENT["epoch"]
+                raise Refused(f"{what} at '{self.node}'.", remedy, code="budget", where=self.node)
 
     # -- budgets
 
@@ -266,6 +388,7 @@ class Ledger:
                 "SELECT 1 FROM released WHERE unit = ? AND rules = ?", (unit, rules_digest)
             ).fetchone()
             cost = 0 if done else 1
+            self._require_open(engine, body.get("versions", {}).values())
             self._spend(engine, f"data {version_key}", cost, budget, "budget")
             self._spend(engine, f"passport {passport_id}", cost, most_runs, "runs")
             leaf = self._append(engine, "charge", {**body, "unit": unit, "cost": cost}, at)
@@ -295,6 +418,18 @@ class Ledger:
         if row is None:
             raise Refused("That question was not charged here.", "Ask again.", code="uncharged")
         return int(row[0])
+
+    def leaves_of(self, request: str) -> list[int]:
+        """Return the leaves of a request's charge and release. Raises Refused without them."""
+        with self._reading() as engine:
+            row = engine.execute(
+                "SELECT charge.leaf, released.leaf FROM charge JOIN released USING (request) "
+                "WHERE request = ?",
+                (request,),
+            ).fetchone()
+        if row is None:
+            raise Refused("That question was not answered here.", "Ask again.", code="uncharged")
+        return [int(row[0]), int(row[1])]
 
     def release(
         self,
@@ -467,10 +602,13 @@ class Ledger:
             counted = engine.execute(
                 "SELECT coalesce(sum(spent), 0) FROM budget WHERE key LIKE ?", (f"{prefix} %",)
             ).fetchone()[0]
-            if counted != spent:
+            if counted < spent or (counted > spent and (self.epoch == 1 or prefix == "data")):
                 raise self._wrong("The budget does not fit the charges in the log.")
-        for table, kind in (("charge", "charge"), ("released", "release")):
-            for request, at in engine.execute(f"SELECT request, leaf FROM {table}"):  # noqa: S608
+        for listed, kind in (
+            ("SELECT request, leaf FROM charge", "charge"),
+            ("SELECT request, leaf FROM released", "release"),
+        ):
+            for request, at in engine.execute(listed):
                 if (
                     at >= len(leaves)
                     or leaves[at]["kind"] != kind
@@ -496,6 +634,10 @@ class Ledger:
 
 
 _SPENT = {
+    "epoch": (
+        "The log was restored from a backup, and nothing may be asked of data declared before",
+        "Its controller declares a new data version: bridleway source release.",
+    ),
     "budget": (
         "The budget of questions for this data version is spent",
         "Wait for the next data version, or ask the controller to raise the budget.",
@@ -505,6 +647,13 @@ _SPENT = {
         "A new version of the passport can allow more.",
     ),
 }
+
+
+def _extends(kept: str, new: notes.Checkpoint, proof: Sequence[bytes]) -> bool:
+    """Tell whether a checkpoint extends a note that this ledger itself verified and kept."""
+    _, size, root = kept.partition("\n\n")[0].split("\n")
+    old = base64.b64decode(root)
+    return tree.verify_consistency(int(size), new.size, old, new.root, proof)
 
 
 def _plain(error: sqlite3.Error) -> str:

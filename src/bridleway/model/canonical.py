@@ -50,13 +50,13 @@ def _check(value: Any, depth: int) -> None:
     )
 
 
-def strict_json(data: bytes) -> Any:
+def strict_json(data: bytes, most: int = MAX_JSON_BYTES) -> Any:
     """Read JSON once and strictly: no duplicate keys, no NaN, no floats, bounded size and depth.
 
-    Raises UsageError; never shows the content.
+    most: bytes. Raises UsageError; never shows the content.
     """
-    if len(data) > MAX_JSON_BYTES:
-        raise UsageError("The document is too large.", f"Keep it under {MAX_JSON_BYTES:,} bytes.")
+    if len(data) > most:
+        raise UsageError("The document is too large.", f"Keep it under {most:,} bytes.")
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         out: dict[str, Any] = {}

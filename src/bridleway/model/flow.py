@@ -241,6 +241,27 @@ class Combined:
     asked: tuple[bool, ...]
     figures: Mapping[str, int]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data; every cell has the same numbers."""
+        names = list(self.cells[0].numbers) if self.cells else []
+        return {
+            "keys": [[{"all": True} if v is ALL else v for v in c.key] for c in self.cells],
+            "names": names,
+            "numbers": [[cell.numbers[name] for name in names] for cell in self.cells],
+            "asked": list(self.asked),
+            "figures": dict(self.figures),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Combined:
+        """Read what `to_json` wrote."""
+        keys = [tuple(ALL if isinstance(v, dict) else v for v in key) for key in data["keys"]]
+        cells = (
+            Cell(key, dict(zip(data["names"], numbers, strict=True)))
+            for key, numbers in zip(keys, data["numbers"], strict=True)
+        )
+        return cls(tuple(cells), tuple(data["asked"]), dict(data["figures"]))
+
 
 @dataclass(frozen=True, slots=True)
 class ClearedCell:
@@ -258,17 +279,31 @@ class ClearedCell:
 
 
 @dataclass(frozen=True, slots=True)
+class CellStatus:
+    """What rules say of one cell, for its controllers alone (see `disclosure.statuses`).
+
+    status: pass, review or fail. findings: (rule, measure) pairs; the measure is empty where the
+    finding is about the cell.
+    """
+
+    key: tuple[Any, ...]
+    status: str
+    findings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """What disclosure control lets through, and the controllers' sealed account of the rest.
 
-    reasons: (cell key, rule name) pairs for the sealed log only; they never leave with the
-    answer. held: positions among the combined cells of those that keep their last figures.
+    reasons: (cell key, rule name) pairs and statuses: for the sealed log only; they never leave
+    with the answer. held: positions among the combined cells of those that keep their last figures.
     """
 
     cells: tuple[ClearedCell, ...]
     rules: Rules
     figures: Mapping[str, Any]
     reasons: tuple[tuple[tuple[Any, ...], str], ...] = ()
+    statuses: tuple[CellStatus, ...] = ()
     held: tuple[int, ...] = ()
 
     @property

@@ -122,7 +122,8 @@ class Policy:
     """What a node allows at most, whatever a passport says.
 
     budget: distinct (question, data versions, rules) that one data version may answer.
-    callers: node ids whose people may ask; empty means every pinned node.
+    callers: node ids whose people may ask; empty means every pinned node. worker_seconds,
+    worker_memory_mb: what one piece of a question may take before its process is killed.
     """
 
     rules: Rules = Rules()
@@ -130,6 +131,8 @@ class Policy:
     callers: tuple[str, ...] = ()
     budget: int = 200
     results_in_the_clear: bool = False
+    worker_seconds: int = 60
+    worker_memory_mb: int = 4096
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -139,6 +142,8 @@ class Policy:
             "callers": list(self.callers),
             "budget": self.budget,
             "results_in_the_clear": self.results_in_the_clear,
+            "worker_seconds": self.worker_seconds,
+            "worker_memory_mb": self.worker_memory_mb,
         }
 
 

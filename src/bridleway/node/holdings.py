@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from bridleway.errors import Fault, Gap, Refused, UsageError, nearest
 from bridleway.model.canonical import digest_of
 from bridleway.model.catalogue import Catalogue
 from bridleway.model.names import require_id
+from bridleway.node.secret_urls import expand, refuse_password
+from bridleway.node.shield import shielded_class
 
 if TYPE_CHECKING:
     from bridleway.sources.connect import Source
@@ -38,13 +39,21 @@ class DataVersion:
     stamp: str | None
 
 
+@shielded_class
 class Holdings:
     """The sources of one node. Connections open on first use and are shared by one lock each."""
 
-    def __init__(self, folder: Path, node: str, base: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        node: str,
+        base: Path,
+        secret: Callable[[str], str] | None = None,
+    ) -> None:
         self.folder = folder
         self.node = node
         self.base = base
+        self._secret = secret
         self._open: dict[str, Source] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
@@ -71,9 +80,7 @@ class Holdings:
             raise UsageError(
                 f"The node '{self.node}' already has a source '{name}'.", "Choose another name."
             )
-        from bridleway.sources.connect import connect
-
-        source = connect(expand(url), base=self.base, name=f"{self.node}.{name}")
+        source = self._connected(name, url)
         try:
             tables = source.tables()
         finally:
@@ -86,6 +93,31 @@ class Holdings:
         )
         return tables
 
+    def url(self, name: str) -> str:
+        """Return a source's URL as it is stored, with ${...} in the place of secrets."""
+        path = self._at(name) / "source.json"
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["url"])
+        except (ValueError, KeyError, TypeError, OSError):
+            raise UsageError(
+                "The file source.json of the source cannot be read.",
+                "Restore it, or remove the folder and add the source again.",
+                where=f"{self.node}.{name}",
+            ) from None
+
+    def address(self, name: str) -> str:
+        """Return a source's URL with every secret in its place: for whoever connects, only."""
+        return self._address(name, self.url(name))
+
+    def _address(self, name: str, url: str) -> str:
+        refuse_password(url, self.node, name)
+        return expand(url, secret=self._secret)
+
+    def _connected(self, name: str, url: str) -> Source:
+        from bridleway.sources.connect import connect
+
+        return connect(self._address(name, url), base=self.base, name=f"{self.node}.{name}")
+
     @contextmanager
     def opened(self, name: str) -> Iterator[Source]:
         """Give the open connection, to one caller at a time."""
@@ -93,10 +125,7 @@ class Holdings:
             lock = self._locks.setdefault(name, threading.RLock())
         with lock:
             if name not in self._open:
-                from bridleway.sources.connect import connect
-
-                url = json.loads((self._at(name) / "source.json").read_text())["url"]
-                self._open[name] = connect(expand(url), base=self.base, name=f"{self.node}.{name}")
+                self._open[name] = self._connected(name, self.url(name))
             yield self._open[name]
 
     def close(self) -> None:
@@ -230,23 +259,6 @@ def file_stamp(path: Path) -> tuple[int, int]:
 
 def _catalogue_digest(catalogue: Catalogue) -> str:
     return digest_of({name: facts.to_json() for name, facts in catalogue.tables.items()})
-
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
-def expand(url: str, environment: Mapping[str, str] | None = None) -> str:
-    """Replace ${NAME} in a URL from the environment, so that a password need not be stored."""
-    known = os.environ if environment is None else environment
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in known:
-            raise UsageError(
-                f"The URL needs the environment variable {match[1]}.", f"Set {match[1]} and retry."
-            )
-        return known[match[1]]
-
-    return _VARIABLE.sub(value, url)
 
 
 def write_whole(path: Path, text: str, mode: int = 0o644) -> None:

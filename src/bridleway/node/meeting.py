@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bridleway.ledger.receipts import commitment
 from bridleway.model.flow import ALL, Cell, Cleared, Combined, Grant
 from bridleway.model.plan import Plan, Recipe
 from bridleway.node.meter import Meter
+from bridleway.node.note import notes_of
 from bridleway.node.overlap import Earlier, last_of, outside_of, record_of, rivals_of
 from bridleway.questions.plan import plan
 from bridleway.techniques.cells import count, people_matched
@@ -24,25 +25,34 @@ from bridleway.techniques.changes import Followed
 from bridleway.techniques.federated import combine
 from bridleway.techniques.frames import Frame, from_ipc
 
+Parts: TypeAlias = Mapping[tuple[str, str], "bytes | memoryview"]
+
 
 @dataclass
 class Meeting:
-    """One question at the meeting place, from the first partial result to the release."""
+    """One question at the meeting place, from the first partial result to the release.
+
+    parts: what came, by (node, table); table is empty for masked numbers. kept: members as bytes.
+    held: positions of held cells; reasons: (cell key, rule) of hidden ones, for the sealed log.
+    again: the answer was released before, and the asker's node brought it back.
+    """
 
     grant: Grant
     plan: Plan
-    frames: dict[tuple[str, str], Frame] = field(default_factory=dict)
-    vectors: dict[str, Any] = field(default_factory=dict)
+    parts: dict[tuple[str, str], bytes | memoryview] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     meter: Meter = field(default_factory=Meter)
-    combined: Combined | None = None
-    cleared: Cleared | None = None
+    earlier: tuple[Earlier, ...] = ()
+    related: list[Any] = field(default_factory=list)
+    combined: dict[str, Any] | None = None
+    kept: bytes | memoryview = b""
+    members_key: bytes = b""
+    held: list[int] = field(default_factory=list)
+    reasons: list[Any] = field(default_factory=list)
     salt: str = ""
     answer: dict[str, Any] | None = None
     record: dict[str, Any] | None = None
-    earlier: tuple[Earlier, ...] = ()
-    followed: Followed | None = None
-    members_key: bytes = b""
+    again: bool = False
 
     def receive(self, node: str, body: Mapping[str, Any], attachment: bytes | memoryview) -> None:
         """Take one node's partial result. Raises Refused from a node that does not take part."""
@@ -50,87 +60,47 @@ class Meeting:
             raise Refused(
                 "That node takes no part in this question.", "Ask again.", code="stranger"
             )
-        if self.grant.technique == "federated":
-            words = np.frombuffer(attachment, dtype="<u8").reshape(-1, 2)
-            self.vectors[node] = words
-        else:
-            table = str(body["table"])
-            if (node, table) in self.frames:
-                raise Refused("A partial result came twice.", "Ask again.", code="replay")
-            self.frames[(node, table)] = from_ipc(attachment)
-        self.figures |= dict(body["figures"])
+        table = "" if self.grant.technique == "federated" else str(body["table"])
+        if table and (node, table) in self.parts:
+            raise Refused("A partial result came twice.", "Ask again.", code="replay")
+        self.keep(node, table, attachment, body["figures"])
 
-    def keep(self, node: str, table: str, frame: Frame, figures: Mapping[str, Any]) -> None:
-        """Keep a frame of the node's own (technique `local`)."""
-        self.frames[(node, table)] = frame
+    def keep(
+        self, node: str, table: str, part: bytes | memoryview, figures: Mapping[str, Any]
+    ) -> None:
+        """Keep a part and its protected figures."""
+        self.parts[(node, table)] = part
         self.figures |= dict(figures)
 
-    def combine(self, before: bytes | None = None) -> None:
-        """Join or add what came. Raises Fault that names a node whose part is missing.
-
-        before: the members of what was last released of this question, where it was.
-        """
-        recipe = self.plan.recipe
+    def require_all(self) -> None:
+        """Raise Fault that names a node whose part is missing."""
+        wanted = {(task.node, task.name) for task in self.plan.tasks}
         if self.grant.technique == "federated":
-            self._require(set(self.vectors), set(self.grant.nodes))
-            at_most = max(
-                (m for t in recipe.tables if (m := self.grant.at_most.get(t)) is not None),
-                default=1,
+            wanted = {(node, "") for node in self.grant.nodes}
+        for node in sorted({n for n, _ in wanted} - {n for n, _ in self.parts}):
+            raise Fault(
+                f"The partial result of '{node}' did not arrive; no partial total is released.",
+                f"Check that '{node}' is up, then ask again.",
+                where=node,
             )
-            parts = [self.vectors[node] for node in self.grant.nodes]
-            cells = combine(recipe, parts, at_most)
-        else:
-            wanted = {(task.node, task.name) for task in self.plan.tasks}
-            self._require({n for n, _ in self.frames}, {n for n, _ in wanted})
-            if set(self.frames) != wanted:
-                raise Fault("A partial result is missing.", "Ask again.")
-            counted = count(
-                recipe,
-                {
-                    table: [self.frames[(n, t)] for n, t in sorted(wanted) if t == table]
-                    for table in recipe.tables
-                },
-                None if before is None else Followed.from_bytes(before),
-            )
-            cells, self.followed = counted.cells, counted.followed
-            if before is None and self.last is not None:
-                cells = tuple(all_changed(cell) for cell in cells)
-        asked = tuple(
-            recipe.asked(kept) for kept in recipe.grouping_sets for _ in range(recipe.size(kept))
-        )
-        self.combined = Combined(cells, asked, {"people_matched": people_matched(recipe, cells)})
-        self.frames.clear()
-        self.vectors.clear()
+        if set(self.parts) != wanted:
+            raise Fault("A partial result is missing.", "Ask again.")
 
     @property
     def last(self) -> tuple[Last, Earlier] | None:
         """What was last released of the question on other data versions."""
         return last_of(self.grant, self.earlier)
 
-    def _require(self, here: set[str], wanted: set[str]) -> None:
-        for node in sorted(wanted - here):
-            raise Fault(
-                f"The partial result of '{node}' did not arrive; no partial total is released.",
-                f"Check that '{node}' is up, then ask again.",
-                where=node,
-            )
+    def met(self, combined: dict[str, Any], kept: bytes | memoryview) -> None:
+        """Take the combined result; what came is let go."""
+        self.combined, self.kept = combined, kept
+        self.parts.clear()
 
-    def clear(self) -> None:
-        """Apply disclosure control and make the answer that may leave."""
-        if self.combined is None:
-            raise Fault("Nothing has been combined.", "Ask again.")
-        recipe = self.plan.recipe
-        last = self.last
-        self.cleared = cleared_of(
-            self.combined,
-            self.grant,
-            recipe,
-            None if last is None else last[0],
-            outside_of(self.grant, recipe, self.earlier),
-        )
-        self.record = record_of(self.grant, self.cleared)
-        self.figures |= self.cleared.figures
-        self.answer = answer_body(self.cleared, self.grant, recipe)
+    def cleared(self, told: Mapping[str, Any]) -> None:
+        """Take the cleared result; what was exact is let go."""
+        self.figures |= told["figures"]
+        self.answer, self.record = told["answer"], told["record"]
+        self.held, self.reasons = told["held"], told["reasons"]
         self.combined = None
 
     def committed(self) -> str:
@@ -139,6 +109,59 @@ class Meeting:
         if self.answer is None:
             raise Fault("Nothing has been cleared.", "Ask again.")
         return commitment(self.salt, self.answer, self.grant.rules.to_json())
+
+
+def combined_of(
+    grant: Grant, made: Plan, parts: Parts, before: bytes | None = None, asked_before: bool = False
+) -> tuple[Combined, Followed | None]:
+    """Join or add what came. Returns exact cells and who is in them.
+
+    before: the members of what was last released of this question; asked_before: it was.
+    """
+    recipe = made.recipe
+    followed = None
+    if grant.technique == "federated":
+        at_most = max(
+            (m for t in recipe.tables if (m := grant.at_most.get(t)) is not None), default=1
+        )
+        words = [
+            np.frombuffer(parts[(node, "")], dtype="<u8").reshape(-1, 2) for node in grant.nodes
+        ]
+        cells = combine(recipe, words, at_most)
+    else:
+        frames: dict[str, list[Frame]] = {table: [] for table in recipe.tables}
+        for (_, table), part in sorted(parts.items(), key=lambda item: item[0]):
+            frames[table].append(from_ipc(part))
+        counted = count(recipe, frames, None if before is None else Followed.from_bytes(before))
+        cells, followed = counted.cells, counted.followed
+        if before is None and asked_before:
+            cells = tuple(all_changed(cell) for cell in cells)
+    asked = tuple(
+        recipe.asked(kept) for kept in recipe.grouping_sets for _ in range(recipe.size(kept))
+    )
+    combined = Combined(cells, asked, {"people_matched": people_matched(recipe, cells)})
+    return combined, followed
+
+
+def clear_combined(
+    combined: Combined, grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]
+) -> dict[str, Any]:
+    """Apply disclosure control and return, as plain JSON data, what `Meeting.cleared` takes."""
+    last = last_of(grant, earlier)
+    cleared = cleared_of(
+        combined,
+        grant,
+        recipe,
+        None if last is None else last[0],
+        outside_of(grant, recipe, earlier),
+    )
+    return {
+        "answer": answer_body(cleared, grant, recipe),
+        "figures": dict(cleared.figures),
+        "record": record_of(grant, cleared),
+        "held": list(cleared.held),
+        "reasons": notes_of(cleared),
+    }
 
 
 def all_changed(cell: Cell) -> Cell:

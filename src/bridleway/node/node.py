@@ -3,58 +3,59 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bridleway.ask import Asking
 from bridleway.disclosure.clear import Last, protect_figures
 from bridleway.errors import BridlewayError, Fault, Refused
 from bridleway.keys.dsse import Signer
-from bridleway.keys.files import load_sealing_key, load_signing_key
 from bridleway.keys.people import read_certificate
+from bridleway.keys.ring import KeyRing
 from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
 from bridleway.ledger.store import Ledger
-from bridleway.model.canonical import canonical_json, digest_of, strict_json
+from bridleway.model.canonical import canonical_json, digest_of, sha256_hex, strict_json
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Grant, Share, Task
-from bridleway.model.passport import NodeKeys, Passport
+from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
 from bridleway.model.plan import Plan
 from bridleway.model.policy import Policy
-from bridleway.node import messages
+from bridleway.node import messages, witnesses
 from bridleway.node.admit import admit_certificate, admit_passport, admit_statement
 from bridleway.node.asking import moment, read_asking, stamp
 from bridleway.node.holdings import Holdings, file_stamp
-from bridleway.node.meeting import Meeting, Meetings, all_changed
+from bridleway.node.meeting import Meeting, Meetings
 from bridleway.node.members import KeptMembers
 from bridleway.node.messages import Message
 from bridleway.node.overlap import Earlier, last_of, read_earlier
 from bridleway.node.policy_file import read_policy
-from bridleway.node.protect import PERSON, Marks, frame_of, protected_names
+from bridleway.node.protect import PERSON, Marks, protected_names
 from bridleway.node.register import Register
 from bridleway.node.together import cell_keys_required, require_together
 from bridleway.node.transport import ERROR, Transport
+from bridleway.node.workers.runner import Inline, Runner
 from bridleway.passport.permit import permit, rules_of
 from bridleway.passport.seal import read_sealed
 from bridleway.passport.statements import read as read_statement
 from bridleway.questions.check import check
 from bridleway.questions.plan import plan
-from bridleway.sources.run import run
-from bridleway.techniques.cells import count
 from bridleway.techniques.changes import Followed
-from bridleway.techniques.federated import vector
-from bridleway.techniques.frames import to_ipc
 from bridleway.techniques.masks import mask
-from bridleway.techniques.tokens import question_key
 
 LONGEST_CLOCK_SKEW = 60  # seconds that an asking may come from the future
 LONGEST_ASKING_AGE = 900  # seconds after which an asking is stale
+
+_BEFORE_THE_START = frozenset({"seen", "witness", "epoch", "catalogue"})
 
 SETTING = "embedded: one operator ran this process and held the keys of every node"
 
@@ -69,22 +70,27 @@ class Node:
         trust: Mapping[str, NodeKeys],
         clock: Callable[[], datetime],
         base: Path,
+        runner: Runner | None = None,
     ) -> None:
         self.id = node
+        self.runner: Runner = runner or Inline()
         self.folder = folder
         self.trust = trust
         self.clock = clock
-        self.holdings = Holdings(folder / "sources", node, base)
+        self.keyring = KeyRing(folder, trust[node])
+        self.holdings = Holdings(folder / "sources", node, base, self.keyring.secret)
         self.meetings = Meetings()
         self.transport: Transport | None = None
         self._secrets: dict[str, bytes] = {}
         self._pairs: dict[str, bytes] = {}
         self._charged: dict[str, Grant] = {}
         self._figures: dict[str, dict[str, Any]] = {}
-        self._followed: dict[str, Followed] = {}
+        self._kept: dict[str, bytes | memoryview] = {}
         self._answers: list[tuple[dict[str, Any], Earlier | None]] = []
         self._answers_read = -1
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._started = False
         self._registering = threading.Lock()
         self._policy: tuple[tuple[int, int], Policy] | None = None
         self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
@@ -105,14 +111,18 @@ class Node:
             "clear": self._clear,
             "release": self._release,
             "issue": self._issue,
+            "seen": self._seen,
+            "witness": self._witness,
+            "prove": self._prove,
+            "epoch": self._in_turn(self._epoch),
         }
 
     # -- what the node has
 
     @cached_property
     def signer(self) -> Signer:
-        """The node's signing key. Refused if other users can read the file."""
-        return Signer.from_private(load_signing_key(self.folder / "keys" / "signing.pem"))
+        """The node's signing key. Refused if other users can read the files that open it."""
+        return Signer.from_private(self.keyring.signing())
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -131,7 +141,11 @@ class Node:
 
     @cached_property
     def _sealing_key(self) -> Any:
-        return load_sealing_key(self.folder / "keys" / "sealing.pem")
+        return self.keyring.sealing()
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Store a source's password, or replace it; open sources keep what they opened with."""
+        self.keyring.put(name, value, stamp(self.now()))
 
     def _own_secret(self, *use: str) -> bytes:
         """Return a secret of this node alone, the same every time, another for each use."""
@@ -212,6 +226,8 @@ class Node:
             handler = self._handlers.get(message.kind)
             if handler is None:
                 raise Refused("This node does not know that kind of message.", "Update it.")
+            if message.kind not in _BEFORE_THE_START:
+                self._require_started(message.request)
             body = handler(message)
         except BridlewayError as error:
             return self.message(ERROR, message.sender, message.request, error.to_json())
@@ -223,6 +239,62 @@ class Node:
             )
             return self.message(ERROR, message.sender, message.request, fault.to_json())
         return self.message(f"{message.kind}.ok", message.sender, message.request, body)
+
+    # -- witnesses
+
+    def _require_started(self, request: str) -> None:
+        """See, before the first deed of this process, that others saw no other log of this node."""
+        if self._started:
+            return
+        with self._starting:
+            if not self._started:
+                witnesses.require_whole(self, request)
+                self._started = True
+
+    def _seen(self, message: Message) -> Mapping[str, Any]:
+        return {"seen": witnesses.seen_by(self.ledger, map(str, message.body["nodes"]))}
+
+    def _witness(self, message: Message) -> Mapping[str, Any]:
+        return witnesses.cosign(self, message.body["logs"], int(self.now().timestamp()))
+
+    def _prove(self, message: Message) -> Mapping[str, Any]:
+        """Prove the charge and release of a question again, under the newest checkpoint."""
+        indexes = self.ledger.leaves_of(message.request)
+        return self._proven(indexes, message.body["seen"])
+
+    def _proven(self, indexes: Sequence[int], seen: Mapping[str, Any]) -> dict[str, Any]:
+        proofs = self.ledger.proofs(indexes)
+        proven = int(proofs[0]["size"])
+        return {
+            "proofs": proofs,
+            "note": proofs[0]["checkpoint"],
+            "growth": witnesses.growth(self.ledger, seen, proven),
+        }
+
+    def next_epoch(self, by: PersonCertificate, signer: Signer, reasons: str) -> bytes:
+        """Return this node's next epoch, signed by its controller."""
+        known = witnesses.seen_of(self, [self.id], secrets.token_hex(8))
+        told = [s[self.id]["origin"] for w, s in known.items() if w != self.id]
+        epochs = [int(o.rpartition("/")[2]) if o.count("/") == 2 else 1 for o in told]
+        epoch = max([witnesses.epoch_of(self.ledger, self.id), *epochs]) + 1
+        return witnesses.make_epoch(self.ledger, epoch, by, signer, reasons, stamp(self.now()))
+
+    def _epoch(self, message: Message) -> Mapping[str, Any]:
+        now = self.now()
+        envelope = message.body["envelope"].encode()
+        told = witnesses.read_epoch(envelope, self.register.people, now)
+        if told["node"] != message.sender:
+            raise Refused("A node begins its own epochs.", "It lays it before the others.")
+        if told["node"] != self.id:
+            if told["epoch"] <= witnesses.epoch_of(self.ledger, told["node"]):
+                raise Refused("That epoch is not new here.", "Sign the next one.", code="epoch")
+            self._keep("epoch", str(told["epoch"]), envelope, told["node"])
+            return {}
+        spent = {p.id: max(p.most_runs, 0) for p, _ in self.register.passports()}
+        body = {"envelope": sha256_hex(envelope), "by": told["by"]}
+        self.ledger.begin_epoch(int(told["epoch"]), body, stamp(now), spent)
+        self._started = True
+        return {}
 
     # -- the register
 
@@ -396,7 +468,11 @@ class Node:
         if not grant.rules.at_least_as_strict_as(rules_of(passport)):
             raise wrong
         facts = {t: grant.facts(t) for t in grant.question.tables}
-        if check(asking.question, facts, grant.at_most, grant.technique) != grant.question:
+        typed = check(
+            asking.question, facts, grant.at_most, grant.technique,
+            most_cells=grant.rules.most_cells,
+        )  # fmt: skip
+        if typed != grant.question:
             raise wrong
         return grant, asking, passport
 
@@ -494,41 +570,67 @@ class Node:
         if secret is None:
             raise Refused("The question's key is not here.", "Ask again.", code="key")
         made = plan(grant)
-        frames: dict[str, Any] = {}
-        for task in made.for_node(self.id):
-
-            def key_of(identifier: str, secret: bytes = secret) -> bytes:
-                return question_key(
-                    secret, grant.passport_digest, grant.question.digest, identifier
-                )
-
-            facts = next(s for s in grant.shares if s.node == self.id).tables[task.name]
-            with self.holdings.opened(task.source) as source:
-                marks = self._marks(task, grant)
-                frame, figures = frame_of(run(source, facts, task), task, key_of, marks)
-            exact = protected_names(figures.to_json(), task.name)
-            with self._lock:
-                self._figures.setdefault(grant.request, {})[task.name] = figures.to_json()
-            shown = protect_figures(exact, grant.rules)
-            if grant.technique == "linked":
-                body = {
-                    "table": task.name,
-                    "figures": self._named(shown, made.recipe.tables, grant),
-                }
-                if grant.nodes[0] == self.id:
-                    linker = self.trust[str(grant.linker)].sealing_key
-                    key = self._own_secret("members", grant.question.digest)
-                    body["members"] = seal_to(linker, key, grant.request.encode()).hex()
-                self.send(
-                    "partial", str(grant.linker), grant.request, body, memoryview(to_ipc(frame))
-                )
-            elif grant.technique == "local":
-                self.meetings.at(grant.request).keep(self.id, task.name, frame, shown)
-            else:
-                frames[task.name] = (frame, shown)
+        tasks = made.for_node(self.id)
+        told = {
+            "grant": grant.to_json(),
+            "node": self.id,
+            "base": str(self.holdings.base),
+            "threads": os.cpu_count() or 1,
+            "secret": secret.hex(),
+        }
         if grant.technique == "federated":
-            self._send_masked(grant, made, frames)
+            self._send_masked(grant, made, told, tasks)
+            return {}
+        for task in tasks:
+            done, (frame,) = self._work("frame", {**told, "task": self._place(task, grant)})
+            shown = self._counted(grant, task.name, done["figures"])
+            if grant.technique == "local":
+                self.meetings.at(grant.request).keep(self.id, task.name, frame, shown)
+                continue
+            body = {
+                "table": task.name,
+                "figures": self._named(shown, made.recipe.tables, grant),
+            }
+            if grant.nodes[0] == self.id:
+                linker = self.trust[str(grant.linker)].sealing_key
+                key = self._own_secret("members", grant.question.digest)
+                body["members"] = seal_to(linker, key, grant.request.encode()).hex()
+            self.send("partial", str(grant.linker), grant.request, body, frame)
         return {}
+
+    def _place(self, task: Task, grant: Grant) -> dict[str, Any]:
+        """Return what a worker has to know of a task's source."""
+        marks = self._marks(task, grant)
+        return {
+            "name": task.name,
+            "source": f"{self.id}.{task.source}",
+            "url": self.holdings.address(task.source),
+            "marks": None if marks is None else [marks.change.hex(), marks.record.hex()],
+        }
+
+    def _counted(self, grant: Grant, table: str, figures: dict[str, int]) -> dict[str, Any]:
+        """Keep the exact figures for the sealed log; return them as they may leave."""
+        with self._lock:
+            self._figures.setdefault(grant.request, {})[table] = figures
+        return protect_figures(protected_names(figures, table), grant.rules)
+
+    def _work(
+        self, job: str, told: Mapping[str, Any], blocks: Sequence[bytes | memoryview] = ()
+    ) -> tuple[dict[str, Any], list[memoryview]]:
+        """Let a worker do a job. What goes over its limits is logged, and stays charged."""
+        policy = self.policy()
+        try:
+            return self.runner.run(
+                job, told, blocks,
+                seconds=policy.worker_seconds, memory_mb=policy.worker_memory_mb,
+            )  # fmt: skip
+        except Refused as error:
+            if error.code in ("too-long", "worker"):
+                request = told["grant"]["request"]
+                body = {"request": request, "code": error.code, "job": job}
+                self.ledger.append("failed", body, stamp(self.now()))
+                error.where = self.id
+            raise
 
     def _named(
         self, shown: Mapping[str, Any], tables: tuple[str, ...], grant: Grant
@@ -537,28 +639,33 @@ class Node:
         several = any(len(grant.facts(table)) > 1 for table in tables)
         return {f"{name}@{self.id}" if several else name: value for name, value in shown.items()}
 
-    def _send_masked(self, grant: Grant, made: Any, frames: Mapping[str, Any]) -> None:
-        last = last_of(grant, self._earlier(grant))
+    def _send_masked(
+        self, grant: Grant, made: Plan, told: Mapping[str, Any], tasks: Sequence[Task]
+    ) -> None:
+        last = last_of(grant, self._earlier())
         before = self._members_before(grant, last)
-        counted = count(
-            made.recipe,
-            {table: [frame] for table, (frame, _) in frames.items()},
-            None if before is None else Followed.from_bytes(before),
+        done, (words, kept) = self._work(
+            "vector",
+            {
+                **told,
+                "tasks": [self._place(task, grant) for task in tasks],
+                "asked_before": last is not None,
+            },
+            [] if before is None else [before],
         )
-        cells = counted.cells
-        if before is None and last is not None:
-            cells = tuple(map(all_changed, cells))
-        if counted.followed is not None:
+        if len(kept):
             with self._lock:
-                self._followed[grant.request] = counted.followed
+                self._kept[grant.request] = kept
+        figures: dict[str, Any] = {}
+        for table, counted in done["figures"].items():
+            shown = self._counted(grant, table, counted)
+            figures |= self._named(shown, made.recipe.tables, grant)
         context = "\x00".join(
             (grant.passport_digest, grant.question.digest, digest_of(grant.versions), grant.request)
         ).encode()
         pairs = {node: self._pair(node) for node in grant.nodes if node != self.id}
-        masked = mask(vector(made.recipe, cells), self.id, pairs, context)
-        figures: dict[str, Any] = {}
-        for _, shown in frames.values():
-            figures |= self._named(shown, made.recipe.tables, grant)
+        numbers = np.frombuffer(words, dtype="<u8").reshape(-1, 2)
+        masked = mask(numbers, self.id, pairs, context)
         self.send(
             "partial", str(grant.linker), grant.request, {"figures": figures}, masked.tobytes()
         )
@@ -597,20 +704,31 @@ class Node:
 
     def _combine(self, message: Message) -> Mapping[str, Any]:
         meeting = self._meeting(message)
+        meeting.require_all()
         grant = meeting.grant
         told = self.send_all("related", dict.fromkeys(grant.nodes, {}), grant.request)
         answers = {canonical_json(a): a for t in told.values() for a in t.body["answers"]}
-        meeting.earlier = tuple(e for a in answers.values() if (e := read_earlier(a)) is not None)
+        meeting.related = list(answers.values())
+        meeting.earlier = tuple(e for a in meeting.related if (e := read_earlier(a)) is not None)
         if grant.technique == "local":
             meeting.members_key = self._own_secret("members", grant.question.digest)
         before = None
         if meeting.last is not None and meeting.members_key:
             versions = dict(meeting.last[1].versions)
             before = self.members.read(grant.question.digest, versions, meeting.members_key)
-        meeting.combine(before)
+        done, (kept,) = self._work(
+            "combine",
+            {
+                "grant": grant.to_json(),
+                "parts": [list(place) for place in meeting.parts],
+                "asked_before": meeting.last is not None,
+            },
+            [*meeting.parts.values(), *(() if before is None else (before,))],
+        )
+        meeting.met(done["combined"], kept)
         return {}
 
-    def _earlier(self, grant: Grant) -> list[Earlier]:
+    def _earlier(self) -> list[Earlier]:
         return [e for _, e in self._read_answers() if e is not None]
 
     def _members_before(self, grant: Grant, last: tuple[Last, Earlier] | None) -> bytes | None:
@@ -647,7 +765,13 @@ class Node:
         }
 
     def _clear(self, message: Message) -> Mapping[str, Any]:
-        self._meeting(message).clear()
+        meeting = self._meeting(message)
+        told = {
+            "grant": meeting.grant.to_json(),
+            "combined": meeting.combined,
+            "earlier": meeting.related,
+        }
+        meeting.cleared(self._work("clear", told)[0])
         return {}
 
     def _meeting(self, message: Message) -> Meeting:
@@ -665,14 +789,9 @@ class Node:
                 meeting.answer = dict(message.body["stored"]["answer"])
                 meeting.figures = dict(message.body["stored"]["figures"])
                 meeting.record = message.body["stored"].get("record")
-            elif meeting.members_key and meeting.followed is not None and meeting.cleared:
-                self._keep_members(
-                    meeting.plan,
-                    meeting.grant,
-                    meeting.followed,
-                    meeting.members_key,
-                    meeting.cleared.held,
-                )
+                meeting.again = True
+            elif meeting.members_key and len(meeting.kept):
+                self._keep_members(meeting.grant, meeting.kept, meeting.members_key, meeting.held)
             return {"receipt": self._receipt(meeting, int(message.body["cost"])).decode()}
         finally:
             self.meetings.end(message.request)
@@ -683,16 +802,17 @@ class Node:
         answer = dict(meeting.answer or {})
         withheld = all(row["values"] is None for row in answer["rows"])
         outcome = "withheld" if withheld else "answered"
-        reasons = canonical_json(_reasons(meeting))
-        common = {
+        reasons = canonical_json(meeting.reasons)
+        common: dict[str, Any] = {
             "commitment": agreed,
             "answer": answer,
             "figures": dict(meeting.figures),
             "record": meeting.record,
-            "held": list(meeting.cleared.held) if meeting.cleared else [],
+            "held": meeting.held,
             "outcome": outcome,
+            "again": meeting.again,
         }
-        bodies = {
+        bodies: dict[str, dict[str, Any]] = {
             node: common
             | {
                 "reasons": seal_to(
@@ -701,7 +821,19 @@ class Node:
             }
             for node in grant.nodes
         }
+        seen = witnesses.seen_of(self, grant.nodes, grant.request)
+        for node, body in bodies.items():
+            body["seen"] = {w: nodes[node] for w, nodes in seen.items() if node in nodes}
         answers = self.send_all("release", bodies, grant.request)
+        entries = {node: dict(answer.body) for node, answer in answers.items()}
+        lines = witnesses.cosigned(self, entries, seen, self._again(grant.request), grant.request)
+        logged = []
+        for node in grant.nodes:
+            charge, release = (
+                {**proof, "checkpoint": proof["checkpoint"] + lines[node]}
+                for proof in entries[node]["proofs"]
+            )
+            logged.append({"node": node, "charge": charge, "release": release})
         passport, envelope = self.register.by_digest(grant.passport_digest)
         body = {
             "receipt": 1,
@@ -736,7 +868,7 @@ class Node:
             "energy": meeting.meter.energy(),
             "cost": cost,
             "refusal": None,
-            "ledger": [{"node": node, **answers[node].body} for node in grant.nodes],
+            "ledger": logged,
         }
         return issue(body, self.signer)
 
@@ -755,17 +887,22 @@ class Node:
             )
         rules = grant.rules.digest
         record = message.body["record"]
-        for known, before, _, _ in self.ledger.stored(grant.unit):
-            if known != rules:
-                continue
-            if strict_json(before)["answer"] != message.body["answer"]:
-                raise Refused(
-                    "The same question on the same data was answered otherwise before.",
-                    "Nothing is released; tell the node's operator.",
-                    code="not-the-same",
-                    where=self.id,
-                )
-            record = strict_json(before).get("record")
+        shown = ("answer", "figures") if message.body["again"] else ("answer",)
+        before = [
+            strict_json(told) for r, told, _, _ in self.ledger.stored(grant.unit) if r == rules
+        ]
+        # What the asker's node brings back has to be what was released here, and nothing else.
+        if (message.body["again"] and not before) or any(
+            told[part] != message.body[part] for told in before for part in shown
+        ):
+            raise Refused(
+                "The same question on the same data was answered otherwise before.",
+                "Nothing is released; tell the node's operator.",
+                code="not-the-same",
+                where=self.id,
+            )
+        if before:
+            record = before[-1].get("record")
         answer = canonical_json(
             {
                 "answer": message.body["answer"],
@@ -774,10 +911,10 @@ class Node:
             }
         )
         with self._lock:
-            followed = self._followed.pop(grant.request, None)
-        if followed is not None:
+            kept = self._kept.pop(grant.request, None)
+        if kept is not None:
             key = self._own_secret("members", grant.question.digest)
-            self._keep_members(plan(grant), grant, followed, key, message.body["held"])
+            self._keep_members(grant, kept, key, message.body["held"])
         told = open_sealed(
             self._sealing_key, bytes.fromhex(message.body["reasons"]), grant.request.encode()
         )
@@ -797,17 +934,29 @@ class Node:
             at=stamp(self.now()),
             note=self._sealed_note(grant.request, json.loads(told)),
         )
-        charge, release = self.ledger.proofs([self.ledger.charge_index(grant.request), index])
         with self._lock:
             self._charged.pop(grant.request, None)
-        return {"charge": charge, "release": release}
+        indexes = [self.ledger.charge_index(grant.request), index]
+        return self._proven(indexes, message.body["seen"])
+
+    def _again(self, request: str) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+        """Return what asks a node to prove its entries once more."""
+
+        def again(node: str, seen: Mapping[str, Any]) -> dict[str, Any]:
+            return dict(self.send("prove", node, request, {"seen": dict(seen)}).body)
+
+        return again
 
     def _keep_members(
-        self, made: Plan, grant: Grant, followed: Followed, key: bytes, held: Iterable[int]
+        self, grant: Grant, kept: bytes | memoryview, key: bytes, held: Sequence[int]
     ) -> None:
         """Keep who is in which cell before anything leaves: later versions are held to it."""
-        kept = followed.released(made.recipe, made.recipe.cells_at(held))
-        self.members.write(grant.question.digest, grant.versions, key, kept.to_bytes())
+        if held:
+            told = {"grant": grant.to_json(), "held": list(held)}
+            _, (kept,) = self._work("released", told, [kept])
+        else:
+            kept = Followed.all_released(kept)
+        self.members.write(grant.question.digest, grant.versions, key, bytes(kept))
 
     # -- refusals
 
@@ -820,6 +969,7 @@ class Node:
             "code": error.code,
         }
         index = self.ledger.append("refused", body, stamp(self.now()))
+        proof = self._witnessed(index, asking.request)
         return issue(
             {
                 "receipt": 1,
@@ -836,10 +986,23 @@ class Node:
                 },
                 "passport": {"id": asking.passport_id},
                 "refusal": error.to_json(),
-                "ledger": [{"node": self.id, "refused": self.ledger.proof(index)}],
+                "ledger": [{"node": self.id, "refused": proof}],
             },
             self.signer,
         )
+
+    def _witnessed(self, index: int, request: str) -> dict[str, Any]:
+        """Return the proof of one of this node's own entries, its checkpoint co-signed."""
+
+        def again(_: str, seen: Mapping[str, Any]) -> dict[str, Any]:
+            return self._proven([index], seen)
+
+        seen = witnesses.seen_of(self, [self.id], request)
+        mine = {w: nodes[self.id] for w, nodes in seen.items() if self.id in nodes}
+        entries = {self.id: self._proven([index], mine)}
+        lines = witnesses.cosigned(self, entries, seen, again, request)
+        proof = entries[self.id]["proofs"][0]
+        return {**proof, "checkpoint": proof["checkpoint"] + lines[self.id]}
 
 
 @lru_cache(maxsize=32)
@@ -870,12 +1033,3 @@ def read_grant(payload: bytes) -> tuple[Grant, tuple[Message, ...]]:
 def closer(grant: Grant) -> str:
     """Return the node where the question meets: the linker, or the only source."""
     return grant.linker or grant.nodes[0]
-
-
-def _reasons(meeting: Meeting) -> list[Any]:
-    if meeting.cleared is None:
-        return []
-    return [
-        {"cell": ["(all)" if repr(v) == "ALL" else v for v in key], "rule": rule}
-        for key, rule in meeting.cleared.reasons
-    ]

@@ -12,6 +12,7 @@ from bridleway.disclosure.clear import MATCHED, Last, Outside
 from bridleway.disclosure.rounding import possible_people
 from bridleway.disclosure.rules.smallest_group import threshold
 from bridleway.errors import Refused
+from bridleway.model.blocks import blocks_of
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import ALL, Cleared, Grant
 from bridleway.model.plan import Recipe, branch_name
@@ -103,7 +104,7 @@ def last_of(grant: Grant, earlier: Sequence[Earlier]) -> tuple[Last, Earlier] | 
     if not same:
         return None
     newest = same[-1]
-    return Last(newest.values, newest.figures), newest
+    return Last(newest.values, newest.figures, newest.rows), newest
 
 
 def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outside | None:
@@ -188,8 +189,7 @@ class _Outside:
         earlier = np.array([f for f, *_ in self.known], dtype=bool).reshape(-1, atoms.size)
         base = atoms.base(0)
         mine = np.vstack([self.cells, *(flags[None, :] for _, _, flags in self.parts), base])
-        packed = np.packbits(np.vstack([mine, earlier]), axis=0)
-        _, first, which = np.unique(packed, axis=1, return_index=True, return_inverse=True)
+        first, which = blocks_of(mine, earlier)
         weights = np.bincount(which.ravel(), weights=atoms.weights(), minlength=len(first))
         return Outside(
             self.cells[:, first],

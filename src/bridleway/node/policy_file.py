@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridleway.documents import Document, read_yaml_file
-from bridleway.errors import BridlewayError, UsageError, nearest
-from bridleway.model.policy import Policy, Rules
+from bridleway.errors import UsageError, nearest
+from bridleway.model.policy import Policy
+from bridleway.node.floor import rules_in
 
 DEFAULT_TEXT = """\
 # The floor of this node. A passport can only be stricter; the strictest of all touched nodes wins.
 policy: 1
+# preset: opensafely           # a floor by name (bridleway policy presets); rules only tighten it
 rules:
   smallest_group: 10            # fewest distinct people in a released cell (and in its complement)
   complement: true              # the people of the cell's base outside it are protected too
@@ -30,10 +32,14 @@ rules:
 techniques: [local, federated, linked] # how this node will compute with others
 callers: []                     # node ids whose people may ask; empty: every pinned node
 budget: 200                     # different questions that one data version answers at most
+worker: {seconds: 60, memory_mb: 4096} # what one piece of a question may take before it is killed
 results_in_the_clear: false     # true: a passport may ask, in words, for results in the clear
 """
 
-_KNOWN = {"policy", "rules", "techniques", "callers", "budget", "results_in_the_clear"}
+_KNOWN = {
+    "policy", "preset", "rules", "techniques", "callers", "budget", "results_in_the_clear",
+    "worker",
+}  # fmt: skip
 _TECHNIQUES = ("local", "federated", "linked")
 
 
@@ -56,24 +62,32 @@ def policy_from(document: Document) -> Policy:
                 "Correct or remove it.",
                 where=document.where(key),
             )
-    try:
-        rules = Rules.from_json(body.get("rules") or {})
-    except BridlewayError as error:
-        error.where = error.where or document.where("rules")
-        raise
-    except TypeError:
-        raise UsageError(
-            "The rules are not a list of names and values.",
-            "Write `name: value` lines.",
-            where=document.where("rules"),
-        ) from None
     return Policy(
-        rules=rules,
+        rules=rules_in(document),
         techniques=_words(document, "techniques", _TECHNIQUES, _TECHNIQUES),
         callers=_words(document, "callers", (), None),
         budget=_whole(document, "budget", 200),
         results_in_the_clear=_flag(document, "results_in_the_clear"),
+        worker_seconds=_limit(document, "seconds", 60),
+        worker_memory_mb=_limit(document, "memory_mb", 4096),
     )
+
+
+def _limit(document: Document, name: str, default: int) -> int:
+    worker = document.value.get("worker", {})
+    if not isinstance(worker, dict) or set(worker) - {"seconds", "memory_mb"}:
+        raise UsageError(
+            "'worker' is not what a worker may take.",
+            "Write worker: {seconds: 60, memory_mb: 4096}.",
+            where=document.where("worker"),
+        )
+    value = worker.get(name, default)
+    if type(value) is not int or value < 1:
+        raise UsageError(
+            f"'worker.{name}' is not a whole number.", "Write 1 or more.",
+            where=document.where("worker", name),
+        )  # fmt: skip
+    return value
 
 
 def _words(

@@ -21,7 +21,7 @@ from bridleway.model.flow import Combined, Grant, Share
 from bridleway.model.passport import Passport
 from bridleway.model.policy import Rules
 from bridleway.model.question import Question
-from bridleway.node.meeting import Meeting, answer_body, cleared_of
+from bridleway.node.meeting import Meeting, answer_body, cleared_of, combined_of
 from bridleway.node.protect import frame_of
 from bridleway.node.register import scope_of
 from bridleway.questions.check import check
@@ -72,7 +72,7 @@ def rehearsal_grant(
         passport_id="rehearsal",
         passport_digest="",
         question_id="rehearsal",
-        question=check(question, facts, limits, technique),
+        question=check(question, facts, limits, technique, most_cells=floor.most_cells),
         technique=technique,
         linker=None if technique == "local" else "linker",
         shares=shares,
@@ -102,9 +102,9 @@ def compute(grant: Grant, sources: Mapping[str, Source]) -> Combined:
         held.setdefault(task.node, {}).setdefault(task.name, []).append(frame)
         if grant.technique == "linked":
             body = {"table": task.name, "figures": {}}
-            meeting.receive(task.node, body, memoryview(to_ipc(frame)))
+            meeting.receive(task.node, body, to_ipc(frame))
         elif grant.technique == "local":
-            meeting.keep(task.node, task.name, frame, {})
+            meeting.keep(task.node, task.name, to_ipc(frame), {})
     if grant.technique == "federated":
         pairs = {pair: secrets.token_bytes(32) for pair in combinations(grant.nodes, 2)}
         for node, frames in held.items():
@@ -116,10 +116,7 @@ def compute(grant: Grant, sources: Mapping[str, Source]) -> Combined:
             }
             masked = mask(words, node, mine, b"rehearsal")
             meeting.receive(node, {"figures": {}}, masked.tobytes())
-    meeting.combine()
-    if meeting.combined is None:
-        raise Gap("Nothing was combined.", "Report this.")
-    return meeting.combined
+    return combined_of(grant, made, meeting.parts)[0]
 
 
 def ask_dummy(

@@ -9,13 +9,14 @@ from typing import Any
 from bridleway.answer import Answer, answer_from_body
 from bridleway.ask import Asking, Charged, Held, Met, Protected
 from bridleway.errors import Fault, Gap, Refused
-from bridleway.keys.dsse import peek
+from bridleway.keys.dsse import key_id, open_envelope, peek
 from bridleway.model.canonical import strict_json
 from bridleway.model.flow import Grant, Share
 from bridleway.model.names import require_id
-from bridleway.model.passport import PAYLOAD_RECEIPT, Passport, PinnedQuestion
+from bridleway.model.passport import PAYLOAD_RECEIPT, NodeKeys, Passport, PinnedQuestion
 from bridleway.model.plan import Plan
 from bridleway.model.policy import strictest_of
+from bridleway.model.question import Question, question_from_json
 from bridleway.node.asking import stamp
 from bridleway.node.holdings import write_whole
 from bridleway.node.messages import Message
@@ -50,15 +51,18 @@ class NodeRoad:
             t: tuple(share.tables[t] for share in shares if t in share.tables)
             for t in asking.question.tables
         }
+        rules = strictest_of([rules_of(passport), *(share.rules for share in shares)])
         return Grant(
             passport_id=passport.id,
             passport_digest=passport.digest,
             question_id=pinned.id,
-            question=check(asking.question, facts, at_most, pinned.technique),
+            question=check(
+                asking.question, facts, at_most, pinned.technique, most_cells=rules.most_cells
+            ),
             technique=pinned.technique,
             linker=passport.linker if pinned.technique != "local" else None,
             shares=shares,
-            rules=strictest_of([rules_of(passport), *(share.rules for share in shares)]),
+            rules=rules,
             asker=asking.asker,
             request=asking.request,
             at=stamp(self.node.now()),
@@ -184,6 +188,22 @@ def kept_receipt(folder: Path, request: str) -> bytes | None:
     """Return the receipt of a request, if it was issued."""
     path = receipt_path(folder, request)
     return path.read_bytes() if path.exists() else None
+
+
+def require_receipt_of(
+    receipt: bytes, trust: Mapping[str, NodeKeys], asker: str, passport_id: str, asked: Question
+) -> None:
+    """Raise Refused unless a pinned node gave this receipt to this asker, for this question."""
+    keys = {key_id(bytes.fromhex(n.signing_key)): n.signing_key for n in trust.values()}
+    payload, _ = open_envelope(receipt, PAYLOAD_RECEIPT, keys)
+    body = strict_json(payload)
+    told = question_from_json(body["question"]["json"])
+    if (body["asker"], body["passport"]["id"]) != (asker, passport_id) or told != asked:
+        raise Refused(
+            "That request id stands for another question, or for somebody else's.",
+            "Ask under a new request id.",
+            code="request-taken",
+        )
 
 
 def answer_from_receipt(receipt: bytes) -> Answer:

@@ -3,7 +3,7 @@
 DIR/
   workspace.json      setting and node ids
   trust.json          pinned public keys of every node
-  nodes/NODE/         policy.yaml, keys/, people/, sources/, ledger.sqlite, receipts/
+  nodes/NODE/         policy.yaml, secrets.age, keys/, people/, sources/, ledger.sqlite, receipts/
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from bridleway.ask import ask
 from bridleway.documents import Document, read_yaml_file
 from bridleway.errors import Fault, Gap, Refused, UsageError, nearest
 from bridleway.keys.dsse import Signer
-from bridleway.keys.files import load_person_key, new_node_keys, new_person_key
+from bridleway.keys.files import load_person_key, new_person_key
 from bridleway.keys.people import certify
+from bridleway.keys.process import no_core_dumps
+from bridleway.keys.ring import new_node
 from bridleway.keys.trust import read_trust, trust_text
 from bridleway.model.canonical import digest_of, sha256_hex
 from bridleway.model.catalogue import TableFacts
@@ -36,8 +38,15 @@ from bridleway.node.holdings import DataVersion, write_whole
 from bridleway.node.node import Node
 from bridleway.node.policy_file import DEFAULT_TEXT
 from bridleway.node.register import scope_of
-from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt
+from bridleway.node.road import (
+    NodeRoad,
+    answer_from_receipt,
+    kept_receipt,
+    require_receipt_of,
+)
+from bridleway.node.shield import shielded_class
 from bridleway.node.transport import Embedded
+from bridleway.node.workers.runner import Runner, default_runner
 from bridleway.passport.body import passport_from_body
 from bridleway.passport.seal import seal
 from bridleway.passport.state import Standing
@@ -50,18 +59,26 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@shielded_class
 class Workspace:
     """The nodes of one project, embedded in this process.
 
     Open one with `Workspace.open(folder)`; make one with `Workspace.init`.
     """
 
-    def __init__(self, root: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], datetime] = _utc_now,
+        runner: Runner | None = None,
+    ) -> None:
+        no_core_dumps()
         self.root = root
+        self.runner = runner or default_runner()
         self.clock = clock
         self.trust: dict[str, NodeKeys] = read_trust(root / "trust.json")
         self.nodes: dict[str, Node] = {
-            node: Node(node, root / "nodes" / node, self.trust, self.now, root)
+            node: Node(node, root / "nodes" / node, self.trust, self.now, root, self.runner)
             for node in self.trust
         }
         self.transport = Embedded(self.nodes, threads=2 * (os.cpu_count() or 1))
@@ -85,12 +102,11 @@ class Workspace:
         existed = target.exists()
         building = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            building.mkdir(parents=True)
+            building.mkdir(parents=True, mode=0o700)
             nodes = {}
             for node, name in zip(ids, organisations, strict=True):
                 folder = building / "nodes" / node
-                signing, sealing = new_node_keys(folder / "keys")
-                nodes[node] = NodeKeys(node, name, signing, sealing)
+                nodes[node] = new_node(folder, node, name)
                 (folder / "sources").mkdir()
                 write_whole(folder / "policy.yaml", DEFAULT_TEXT)
             write_whole(building / "trust.json", trust_text(nodes))
@@ -118,7 +134,10 @@ class Workspace:
         start = Path(root).resolve()
         for folder in (start, *start.parents):
             if (folder / "workspace.json").exists():
-                return cls(folder, clock)
+                place = cls(folder, clock)
+                for node in place.nodes.values():
+                    node.keyring.require_private()
+                return place
         raise UsageError(
             "There is no workspace here.",
             "Make one: bridleway init DIR --organisation NAME ...; or add --workspace DIR.",
@@ -129,6 +148,7 @@ class Workspace:
         """Let go of every source and ledger."""
         for node in self.nodes.values():
             node.close()
+        self.runner.close()
 
     def __enter__(self) -> Workspace:
         return self
@@ -212,10 +232,20 @@ class Workspace:
         """Declare a data version of a source, and log it."""
         home = self.node(node)
         made = home.holdings.release(name, stamp(self.now()))
-        home.ledger.append(
-            "data-version", {"source": f"{node}.{name}", "version": made.version}, made.at
-        )
+        home.ledger.declare({"source": f"{node}.{name}", "version": made.version}, made.at)
         return made
+
+    def new_epoch(self, node: str, person: str, password: str, reasons: str) -> int:
+        """Let a node go on after a restore from backup; return its epoch.
+
+        Signed by a controller of the node and laid before every node. Nothing that was declared
+        before may be asked: what the lost log had charged is not known.
+        """
+        home = self.node(node)
+        signer = self.unlock(person, password)
+        envelope = home.next_epoch(self.person(person), signer, reasons)
+        self._tell_all(home, "epoch", {"envelope": envelope.decode()})
+        return home.ledger.epoch
 
     # -- passports
 
@@ -332,15 +362,17 @@ class Workspace:
         The same request id returns the stored answer. Raises Refused or Gap with `.receipt`.
         """
         home = self.node(asker.partition("/")[0])
+        signer = self.unlock(asker, password)
+        passport, _, _ = home.register.current(passport_id, self.now())
+        asked = self._question(question, passport, home)
         if request is not None:
             before = kept_receipt(home.folder, request)
             if before is not None:
+                require_receipt_of(before, self.trust, asker, passport.id, asked)
                 return answer_from_receipt(before)
-        signer = self.unlock(asker, password)
-        passport, _, _ = home.register.current(passport_id, self.now())
         asking = sign_asking(
             signer,
-            self._question(question, passport, home),
+            asked,
             passport.id,
             purpose or passport.purpose,
             asker,

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from bridleway.errors import Gap, UsageError, nearest
 from bridleway.model.names import is_sql_name, require_id
 from bridleway.model.passport import FieldUse, Passport, PinnedQuestion, TableBinding
+from bridleway.passport.preset import rules_said
 from bridleway.passport.rules import rules_of
 from bridleway.passport.times import end_of, require_time, start_of
 
@@ -151,7 +152,7 @@ def passport_from_body(body: Any, digest: str) -> Passport:
         controllers=_controllers(whole.part("parties"), tables),
         users=_users(whole),
         linker=whole.id("linker") if whole.has("linker") else None,
-        rules=dict(whole.part("disclosure").value) if whole.has("disclosure") else {},
+        rules=rules_said(body) if whole.has("disclosure") else {},
         valid_from=require_time(validity.value.get("from"), "validity.from"),
         valid_until=require_time(validity.value.get("until"), "validity.until"),
         most_runs=validity.whole("runs"),

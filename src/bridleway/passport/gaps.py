@@ -21,6 +21,7 @@ from bridleway.passport import (
     gaps_time,
     gaps_weigh,
 )
+from bridleway.passport.gaps_preset import with_preset
 from bridleway.passport.gaps_touch import touched
 from bridleway.passport.gaps_view import Finding, Findings, View
 
@@ -76,6 +77,7 @@ def check(
             "Start from `bridleway passport new`.",
             where=document.name,
         )
+    document, mistaken = with_preset(document)
     view = View(
         document=document,
         touched=touched(document.value, facts),
@@ -83,7 +85,7 @@ def check(
         people=None if people is None else {person.id: person for person in people},
         now=now,
     )
-    found = dict.fromkeys(finding for rule in _RULES for finding in rule(view))
+    found = dict.fromkeys([*mistaken, *(finding for rule in _RULES for finding in rule(view))])
     return sorted(found, key=lambda f: (_ORDER[f.severity], _line(f.where)))
 
 

@@ -286,7 +286,7 @@ def _technique_fits(
 
 def disclosure_rules(view: View) -> Findings:
     """The rules are ones the software knows, and the outputs promise the same."""
-    said = dict(map_at(view.body, "disclosure"))
+    said = {n: v for n, v in map_at(view.body, "disclosure").items() if n != "preset"}
     try:
         rules = Rules.from_json(said)
     except UsageError:

@@ -165,7 +165,7 @@ def _disclosure() -> Shape:
     kinds: dict[str, Shape] = {
         rule.name: Flag() if isinstance(rule.default, bool) else Whole() for rule in fields(Rules)
     }
-    return Record({"smallest_group": kinds.pop("smallest_group")}, kinds)
+    return Record({"smallest_group": kinds.pop("smallest_group")}, {**kinds, "preset": Text()})
 
 
 def _lawfulness() -> Shape:

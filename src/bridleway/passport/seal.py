@@ -14,6 +14,7 @@ from bridleway.keys.people import held_role
 from bridleway.model.canonical import canonical_json, sha256_hex, strict_json
 from bridleway.model.passport import PAYLOAD_PASSPORT, Passport, PersonCertificate
 from bridleway.passport.body import links_of, passport_from_body
+from bridleway.passport.preset import require_written_out, written_out
 from bridleway.passport.times import day_of
 
 __all__ = ["links_of", "passport_from_body", "read_sealed", "seal"]
@@ -22,10 +23,12 @@ __all__ = ["links_of", "passport_from_body", "read_sealed", "seal"]
 def seal(body: Mapping[str, Any], author: Signer) -> bytes:
     """Return the passport as canonical strict JSON in a DSSE envelope signed by its author.
 
+    A preset that it names is written out first (see `passport.preset`).
+
     Raises UsageError or Gap where the text lacks a part that nodes enforce.
     """
     _require_seen(body)
-    payload = canonical_json(body)
+    payload = canonical_json(written_out(body))
     passport_from_body(body, sha256_hex(payload))
     return seal_envelope(payload, PAYLOAD_PASSPORT, author)
 
@@ -52,6 +55,7 @@ def read_sealed(
             "Seal it with `bridleway passport seal`.",
             code="not-canonical",
         )
+    require_written_out(body)
     passport = passport_from_body(body, sha256_hex(payload))
     # (3) Believe only the author.
     if len(signers) != 1 or people[signers[0]].id != passport.author:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridleway.errors import Refused
+from bridleway.model.blocks import blocks_of
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.question import Column, Join, Question
 from bridleway.questions.atoms import SUMMED, Atoms, Flags, TooManyAtoms
@@ -193,10 +194,9 @@ def _merged(
     """Join atoms that no cell tells apart; leave out those that no declared value falls into."""
     rows = rows[:, weights > 0]
     weights = weights[weights > 0]
-    packed = np.packbits(rows, axis=0)
-    _, first, which = np.unique(packed, axis=1, return_index=True, return_inverse=True)
+    first, which = blocks_of(rows)
     matrix = rows[:, first]
-    expected = np.bincount(which.ravel(), weights=weights, minlength=len(first)).astype(float)
+    expected = np.bincount(which, weights=weights, minlength=len(first)).astype(float)
     seen = matrix.any(axis=0)
     return matrix[:, seen].astype(np.float64), expected[seen]
 

@@ -82,7 +82,7 @@ def load(name: str) -> ReferenceList:
         )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = files(__package__).joinpath("data", f"{name}.yaml").read_text(encoding="utf-8")
-    data = yaml.load(text, Loader=loader)  # noqa: S506  (a safe loader, and our own files)
+    data = loader(text).get_single_data()
     if not isinstance(data, dict) or any(not data.get(key) for key in _HEAD):
         raise Fault(
             f"The reference list '{name}' does not say its source, licence, date and confidence.",

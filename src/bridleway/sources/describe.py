@@ -96,7 +96,7 @@ def _table(source: Source, table: str, waiting: dict[str, Sequence[str]]) -> lis
     lines = [
         f"  {_plain(table)}:",
         '    meaning: ""  # what one row is, in one sentence',
-        "    # people: 10000  # about how many people, a public figure: questions are weighed by it",
+        "    # people: 10000  # about how many, a public figure: questions are weighed by it",
         "    # population: true  # these people's record keys perturb counts where cell keys apply",
     ]
     lines += _entities(found)

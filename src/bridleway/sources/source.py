@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,9 +21,9 @@ class Location:
     rest: what follows `scheme://`, or the whole text where there is no scheme.
     """
 
-    url: str
+    url: str = field(repr=False)
     scheme: str
-    rest: str
+    rest: str = field(repr=False)
     base: Path
     name: str
     threads: int

@@ -119,6 +119,11 @@ class Followed:
             dict(zip(sets, map(Members.from_bytes, parts[2::2]), strict=True)),
         )
 
+    @staticmethod
+    def all_released(data: bytes | memoryview) -> bytes | memoryview:
+        """Return the bytes of the same members with nothing unreleased."""
+        return data[: 8 + int.from_bytes(data[:8], "little")]
+
     def since(self, recipe: Recipe, now: Members) -> Followed:
         """Return today's members, with all that differs from what was last released."""
         gone = _some(self.now, ~_among(self.now.entry, now.entry))

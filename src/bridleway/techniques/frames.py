@@ -7,8 +7,9 @@ question's key: the order of storage does not travel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -42,8 +43,12 @@ class Frame:
     values: Mapping[str, Values]
 
 
-def to_ipc(frame: Frame) -> pa.Buffer:
-    """Return the frame as one Arrow IPC stream."""
+def _heap(size: int) -> Any:
+    return np.empty(size, dtype=np.uint8)
+
+
+def to_ipc(frame: Frame, room_of: Callable[[int], Any] = _heap) -> memoryview:
+    """Return the frame as one Arrow IPC stream. room_of: makes a buffer of so many bytes."""
     columns: dict[str, pa.Array] = {}
     for entity, tokens in frame.keys.items():
         columns[f"k.{entity}.high"] = pa.array(tokens.high)
@@ -61,11 +66,11 @@ def to_ipc(frame: Frame) -> pa.Buffer:
     batch = batch.replace_schema_metadata(flags)
     # One block of the right size: a stream that grows would hold the rows twice.
     room = pa.ipc.get_record_batch_size(batch) + _HEADER_BYTES + 1024 * len(columns)
-    block = pa.py_buffer(np.empty(room, dtype=np.uint8))
-    sink = pa.FixedSizeBufferWriter(block)
+    block = room_of(room)
+    sink = pa.FixedSizeBufferWriter(pa.py_buffer(block))
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return block.slice(0, sink.tell())
+    return memoryview(block)[: sink.tell()]
 
 
 def from_ipc(data: bytes | memoryview | pa.Buffer) -> Frame:

@@ -1,8 +1,9 @@
 """Dominance on sums: the (n, k) rule and the p % rule (Handbook on SDC, section 4.2).
 
-(n, k): the n largest contributors hold more than k % of the cell. p %: the second largest could
-estimate the largest to within p %: total - largest - second < p % of the largest. Both look at
-absolute contributions per person, so that negative values do not hide a large one. Federated
+(n, k): the n largest contributors hold k % of the cell or more (the Handbook says more than k %;
+SACRO counts a tie, and the stricter of the two is taken). p %: the second largest could estimate
+the largest to within p %: total - largest - second < p % of the largest. Both look at absolute
+contributions per person, so that negative values do not hide a large one. Federated
 cells bring upper bounds of the largest, which makes the same formulas conservative.
 """
 
@@ -23,8 +24,8 @@ def words(rules: Rules) -> str:
     if not rules.dominance:
         return ""
     return (
-        f"Sums that {rules.dominance_n} people make up by more than "
-        f"{rules.dominance_n_share_percent} %, or that tell the largest to within "
+        f"Sums that {rules.dominance_n} people make up by "
+        f"{rules.dominance_n_share_percent} % or more, or that tell the largest to within "
         f"{rules.dominance_p_percent} %, are withheld."
     )
 
@@ -45,11 +46,18 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
 
 def dominated(numbers: Mapping[str, int], name: str, rules: Rules) -> bool:
     """Tell whether a few people dominate a measure of a cell."""
-    total = numbers[f"{name}.abs"]
-    largest, few = numbers[f"{name}.top"], numbers[f"{name}.top_n"]
-    second = numbers.get(f"{name}.top2", max(0, few - largest))
-    if total == 0:
-        return False
-    too_much = 100 * few > rules.dominance_n_share_percent * total
-    too_near = 100 * (total - largest - second) < rules.dominance_p_percent * largest
-    return too_much or too_near
+    return held_by_few(numbers, name, rules) or tells_the_largest(numbers, name, rules)
+
+
+def held_by_few(numbers: Mapping[str, int], name: str, rules: Rules) -> bool:
+    """Tell whether the n largest contributors hold too much of a measure: the (n, k) rule."""
+    total, few = numbers[f"{name}.abs"], numbers[f"{name}.top_n"]
+    return total > 0 and 100 * few >= rules.dominance_n_share_percent * total
+
+
+def tells_the_largest(numbers: Mapping[str, int], name: str, rules: Rules) -> bool:
+    """Tell whether the second largest contributor knows the largest too nearly: the p % rule."""
+    total, largest = numbers[f"{name}.abs"], numbers[f"{name}.top"]
+    second = numbers.get(f"{name}.top2", max(0, numbers[f"{name}.top_n"] - largest))
+    rest = total - largest - second
+    return total > 0 and 100 * rest < rules.dominance_p_percent * largest

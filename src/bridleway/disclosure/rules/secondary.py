@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bridleway.disclosure.bounds import Knowledge
 from bridleway.disclosure.rules import held
 from bridleway.disclosure.rules.smallest_group import threshold
-from bridleway.disclosure.table import Table
+from bridleway.disclosure.table import Outside, Table
 from bridleway.model.flow import ALL
 from bridleway.model.policy import Rules
 
@@ -49,7 +49,8 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
     )
     if not concealed and not withheld_before:
         return set()
-    net = _Net(table, concealed) if table.outside is None else _WideNet(table, concealed)
+    outside = table.outside
+    net = _Net(table, concealed) if outside is None else _WideNet(table, concealed, outside)
     return net.protect() - set(hidden)
 
 
@@ -100,9 +101,7 @@ class _Net:
         targets = sorted(self.concealed, key=lambda i: (self.people[i], i))
         for members in equations:
             if sum(self.people[i] for i in members) < self.width or len(members) == 1:
-                found = [i for i in members if i in self.concealed]
-                if found:
-                    return found[0]
+                return min(members)
         if single:
             return self._weak_total(targets)
         return self._weak_by_programme(targets, equations)
@@ -151,11 +150,9 @@ class _Net:
 class _WideNet(_Net):
     """The same over the blocks that earlier answers tell apart as well."""
 
-    def __init__(self, table: Table, concealed: set[int]) -> None:
+    def __init__(self, table: Table, concealed: set[int], outside: Outside) -> None:
         super().__init__(table, concealed)
-        if table.outside is None:
-            raise TypeError
-        self.outside = table.outside
+        self.outside = outside
         there = (self.outside.low >= 0) & self.outside.present
         before = Knowledge(
             self.outside.earlier[there], self.outside.low[there], self.outside.high[there]

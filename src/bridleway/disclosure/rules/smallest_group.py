@@ -29,30 +29,48 @@ def threshold(rules: Rules) -> int:
 
 def hide(table: Table, hidden: Collection[int]) -> set[int]:
     """Hide cells with too few people in the cell, in a measure of it, or outside it."""
-    return {i for i, cell in enumerate(table.cells) if any(_too_few(table, cell))}
+    return {
+        i
+        for i, cell in enumerate(table.cells)
+        if measures_with_few(table, cell) or few_outside(table, cell)
+    }
 
 
-def _too_few(table: Table, cell: Cell) -> Iterator[bool]:
-    rules, numbers = table.rules, cell.numbers
-    k = threshold(rules)
-    people = numbers["people"]
-    yield people < k
-    if rules.complement and table.sensitivity.predicate:
-        yield numbers["base"] - people < k
-    elif rules.complement:
-        yield 0 < numbers["base"] - people < k
+def measures_with_few(table: Table, cell: Cell) -> list[str]:
+    """Return the measures with too few contributors, "" first where the cell has too few people."""
+    k = threshold(table.rules)
+    return [""] * (cell.numbers["people"] < k) + [
+        name
+        for name in table.functions
+        if cell.numbers.get(f"{name}.people", k) < k
+        or any(0 < branch < k for branch in _branches(table, cell, name))
+    ]
+
+
+def _branches(table: Table, cell: Cell, name: str) -> list[int]:
+    """Return the people of each branch of a measure over conditions."""
+    numbers = (branch_name(name, n) for n in range(table.measures[name].branches))
+    return [cell.numbers[number] for number in numbers if number in cell.numbers]
+
+
+def few_outside(table: Table, cell: Cell) -> bool:
+    """Tell whether the people outside a cell, or outside a measure of it, are too few."""
+    return table.rules.complement and any(_few_outside(table, cell))
+
+
+def _few_outside(table: Table, cell: Cell) -> Iterator[bool]:
+    k, numbers = threshold(table.rules), cell.numbers
+    people, base = numbers["people"], numbers["base"]
+    yield base - people < k if table.sensitivity.predicate else 0 < base - people < k
     for name, function in table.functions.items():
         facts = table.measures[name]
         contributors = numbers.get(f"{name}.people")
         if contributors is None:
             continue
         rest = people - contributors
-        yield contributors < k
         if function == "proportion" and facts.sensitive:
-            yield rules.complement and rest < k
+            yield rest < k
         elif function == "proportion" or facts.conditional:
-            yield rules.complement and 0 < rest < k
-        for number in range(facts.branches):
-            branch = numbers.get(branch_name(name, number), people)
-            yield 0 < branch < k
-            yield rules.complement and 0 < people - branch < k
+            yield 0 < rest < k
+        for branch in _branches(table, cell, name):
+            yield 0 < people - branch < k
