@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -490,7 +490,7 @@ class Node:
                 where=self.id,
             )
         for source in sorted({task.source for task in plan(grant).for_node(self.id)}):
-            self.holdings.require_unchanged(source)
+            self.holdings.require_unchanged(source, partial(self._snapshot, source, grant.request))
         rules = grant.rules.digest
         charge = self.ledger.charge(
             request=grant.request,
@@ -575,6 +575,7 @@ class Node:
             "node": self.id,
             "base": str(self.holdings.base),
             "threads": os.cpu_count() or 1,
+            "seconds": self.policy().worker_seconds,
             "secret": secret.hex(),
         }
         if grant.technique == "federated":
@@ -600,8 +601,18 @@ class Node:
     def _place(self, task: Task, grant: Grant) -> dict[str, Any]:
         """Return what a worker has to know of a task's source."""
         marks = self._marks(task, grant)
+        declared = self.holdings.version(task.source)
+        if declared is None or declared.version != grant.versions.get(f"{self.id}.{task.source}"):
+            raise Refused(
+                f"'{self.id}.{task.source}' has another data version since the question was "
+                "charged.",
+                "Ask again.",
+                code="data-changed",
+            )
         return {
             "name": task.name,
+            "stamps": self.holdings.stamps(task.source, declared),
+            "snapshot": declared.snapshot,
             "source": f"{self.id}.{task.source}",
             "url": self.holdings.address(task.source),
             "marks": None if marks is None else [marks.change.hex(), marks.record.hex()],
@@ -616,20 +627,31 @@ class Node:
     def _work(
         self, job: str, told: Mapping[str, Any], blocks: Sequence[bytes | memoryview] = ()
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Let a worker do a job. What goes over its limits is logged, and stays charged."""
+        """Let a worker do a job. What fails is logged, and stays charged."""
         policy = self.policy()
         try:
             return self.runner.run(
                 job, told, blocks,
                 seconds=policy.worker_seconds, memory_mb=policy.worker_memory_mb,
             )  # fmt: skip
-        except Refused as error:
-            if error.code in ("too-long", "worker"):
-                request = told["grant"]["request"]
-                body = {"request": request, "code": error.code, "job": job}
-                self.ledger.append("failed", body, stamp(self.now()))
-                error.where = self.id
+        except BridlewayError as error:
+            request = told["request"] if "request" in told else told["grant"]["request"]
+            body = {"request": request, "code": error.code, "job": job}
+            self.ledger.append("failed", body, stamp(self.now()))
+            error.where = error.where or self.id
             raise
+
+    def _snapshot(self, source: str, request: str) -> str:
+        """Let a worker digest a source whose mark alone does not tell whether it changed."""
+        whole = {"source": f"{self.id}.{source}", "url": self.holdings.address(source)}
+        told = {
+            "request": request,
+            "base": str(self.holdings.base),
+            "threads": os.cpu_count() or 1,
+            "seconds": self.policy().worker_seconds,
+            "whole": whole,
+        }
+        return str(self._work("snapshot", told)[0]["snapshot"])
 
     def _named(
         self, shown: Mapping[str, Any], tables: tuple[str, ...], grant: Grant
