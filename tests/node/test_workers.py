@@ -27,8 +27,9 @@ import pytest
 
 from bridleway.api import verify
 from bridleway.documents import read_yaml
-from bridleway.errors import Refused
+from bridleway.errors import Refused, UsageError
 from bridleway.model.flow import Grant
+from bridleway.node.policy_file import policy_from
 from bridleway.node.rehearsal import rehearsal_grant
 from bridleway.node.workers import landlock, seccomp
 from bridleway.node.workers.blocks import block_of
@@ -615,9 +616,8 @@ def test_a_worker_imports_nothing_that_its_server_could_have_imported(tmp_path: 
         "told = json.load(sys.stdin)\n"
         "before = set(sys.modules)\n"
         "frame = JOBS['frame'](told, [])\n"
-        "more = {**told, 'parts': [['council', 'housing']], 'asked_before': False}\n"
-        "met = JOBS['combine'](more, frame.blocks)\n"
-        "JOBS['clear']({**told, 'combined': met.told['combined'], 'earlier': []}, [])\n"
+        "parts = {'parts': [['council', 'housing']], 'asked_before': False, 'earlier': []}\n"
+        "JOBS['meet']({**told, **parts}, frame.blocks)\n"
         "late = set(sys.modules) - before\n"
         "print(json.dumps(sorted(n for n in late if not n.startswith('scipy'))))\n"
     )
@@ -704,6 +704,29 @@ def test_links_in_a_folder_are_followed_to_where_they_lead(tmp_path: Path) -> No
     (tmp_path / "folder" / "link.parquet").symlink_to(tmp_path / "real.parquet")
     found = needs({"base": str(tmp_path), "task": {"url": "parquet://folder"}})
     assert str(tmp_path / "real.parquet") in found.reads
+
+
+@pytest.mark.parametrize(
+    ("entry", "limits"),
+    [
+        ("", (60, 4096)),
+        ("worker: {seconds: 5}", (5, 4096)),
+        ("worker: {memory_mb: 900}", (60, 900)),
+    ],
+)
+def test_the_policy_says_what_a_worker_may_take(entry: str, limits: tuple[int, int]) -> None:
+    policy = policy_from(read_yaml(f"policy: 1\n{entry}\n", "policy.yaml"))
+    assert (policy.worker_seconds, policy.worker_memory_mb) == limits
+
+
+@pytest.mark.parametrize(
+    "entry", ["5", "[5]", "{seconds: 0}", "{seconds: 1.5}", "{seconds: yes}", "{second: 5}", "null"]
+)
+def test_a_limit_that_is_none_is_refused_with_its_place(entry: str) -> None:
+    with pytest.raises(UsageError) as wrong:
+        policy_from(read_yaml(f"policy: 1\nworker: {entry}\n", "policy.yaml"))
+    assert wrong.value.where.startswith("policy.yaml, line 2")
+    assert wrong.value.remedy
 
 
 # -- helpers

@@ -738,15 +738,16 @@ class Node:
             versions = dict(meeting.last[1].versions)
             before = self.members.read(grant.question.digest, versions, meeting.members_key)
         done, (kept,) = self._work(
-            "combine",
+            "meet",
             {
                 "grant": grant.to_json(),
                 "parts": [list(place) for place in meeting.parts],
                 "asked_before": meeting.last is not None,
+                "earlier": meeting.related,
             },
             [*meeting.parts.values(), *(() if before is None else (before,))],
         )
-        meeting.met(done["combined"], kept)
+        meeting.met(done, kept)
         return {}
 
     def _earlier(self) -> list[Earlier]:
@@ -786,13 +787,7 @@ class Node:
         }
 
     def _clear(self, message: Message) -> Mapping[str, Any]:
-        meeting = self._meeting(message)
-        told = {
-            "grant": meeting.grant.to_json(),
-            "combined": meeting.combined,
-            "earlier": meeting.related,
-        }
-        meeting.cleared(self._work("clear", told)[0])
+        self._meeting(message).cleared()
         return {}
 
     def _meeting(self, message: Message) -> Meeting:

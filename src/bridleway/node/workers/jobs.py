@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from bridleway.errors import Fault, Refused, UsageError
-from bridleway.model.flow import Combined, Grant
+from bridleway.model.flow import Grant
 from bridleway.model.plan import Plan
 from bridleway.node.meeting import all_changed, clear_combined, combined_of
 from bridleway.node.overlap import read_earlier
@@ -74,24 +74,20 @@ def vector_of(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     return Done({"figures": figures}, [memoryview(words.tobytes()), memoryview(kept)])
 
 
-def combine(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
-    """At the meeting place: frames, or added numbers, become exact cells."""
+def meet(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
+    """At the meeting place: frames, or added numbers, become exact cells, and those an answer.
+
+    What is exact ends with the worker.
+    """
     grant, made = _granted(told)
     parts = {
         (node, table): block for (node, table), block in zip(told["parts"], blocks, strict=False)
     }
     before = bytes(blocks[len(parts)]) if len(blocks) > len(parts) else None
     combined, followed = combined_of(grant, made, parts, before, told["asked_before"])
-    kept = b"" if followed is None else followed.to_bytes()
-    return Done({"combined": combined.to_json()}, [memoryview(kept)])
-
-
-def clear(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
-    """At the meeting place: exact cells become what may leave."""
-    grant, made = _granted(told)
     earlier = [one for a in told["earlier"] if (one := read_earlier(a)) is not None]
-    combined = Combined.from_json(told["combined"])
-    return Done(clear_combined(combined, grant, made.recipe, earlier))
+    kept = b"" if followed is None else followed.to_bytes()
+    return Done(clear_combined(combined, grant, made.recipe, earlier), [memoryview(kept)])
 
 
 def released(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
@@ -114,8 +110,7 @@ def snapshot(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
 JOBS: dict[str, Job] = {
     "frame": frame,
     "vector": vector_of,
-    "combine": combine,
-    "clear": clear,
+    "meet": meet,
     "released": released,
     "snapshot": snapshot,
 }
