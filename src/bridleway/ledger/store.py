@@ -720,7 +720,9 @@ class Ledger:
             raise self._wrong("The budget does not fit the charges in the log.")
 
     def _check_epoch(self, engine: sqlite3.Connection, leaves: list[dict[str, Any]]) -> None:
-        epoch, fresh, closed = 1, set(), set()
+        epoch = 1
+        fresh: set[Any] = set()
+        closed: set[Any] = set()
         for leaf in leaves:
             if leaf["kind"] == "data-version":
                 fresh.add(leaf.get("version"))
