@@ -19,13 +19,13 @@ test: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# PART=kills,power runs some; RESUME=1 skips what is recorded for the present source tree.
+# PART=kills,power runs some, SEED=7 another sample; RESUME=1 skips what is recorded for this source.
 MINUTES ?= 5
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 evidence: $(READY)
-	$(BIN)/python -m benchmarks.evidence $(if $(PART),--part $(PART)) $(if $(RESUME),--resume)
+	$(BIN)/python -m benchmarks.evidence $(if $(PART),--part $(PART)) $(if $(SEED),--seed $(SEED)) $(if $(RESUME),--resume)
 
 check: $(READY)
 	$(BIN)/ruff check src tests benchmarks

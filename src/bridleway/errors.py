@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterable
 
 WITHHELD_EXIT_CODE = 4
+OUT_OF_MEMORY = "memory"  # the code of every error that means that memory ran out
 
 
 _STEERING = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})

@@ -54,6 +54,7 @@ class Attack:
 
 
 ATTACKS: dict[str, Attack] = {}
+_ways = [1]  # of the attack that is being tried
 
 
 def attack(
@@ -75,7 +76,11 @@ def attack(
         @pytest.mark.parametrize("kind", ["weak", "default"])
         @functools.wraps(function)
         def tries(kind: str, *args: Any, **named: Any) -> None:
-            won = function(*args, kind=kind, **named)
+            _ways.append(max(1, len(ways)))
+            try:
+                won = function(*args, kind=kind, **named)
+            finally:
+                _ways.pop()
             if kind == "weak":
                 assert won, f"{id_} does not even win against a node without the defence"
             else:
@@ -100,14 +105,16 @@ def knows(right: int, trials: int, least: float = 0.75) -> bool:
 Trial = Callable[[random.Random], tuple[Hashable, bool]]
 
 
-def play(kind: str, trial: Trial, *, trials: int = TRIALS, base: float = 0.5) -> bool:
+def play(kind: str, trial: Trial, *, trials: int | None = None, base: float = 0.5) -> bool:
     """Tell whether an attacker who learns what each clue means guesses the secret bit.
 
     trial: draws a secret and returns (clue, secret); the clue is all that the attacker makes of
     answers, withheld cells and refusals. It first learns from trials of its own, in which it
-    knows the secret, and then guesses.
+    knows the secret, and then guesses. trials: so many guesses; else TRIALS over all ways of the
+    attack together, the bound widened to the number of each.
     """
     random_ = random.Random(SEED)
+    trials = trials or -(-TRIALS // _ways[-1])
     if kind == "weak":
         trials = min(trials, 60)
     seen: Counter[tuple[Hashable, bool]] = Counter(trial(random_) for _ in range(trials // 2))

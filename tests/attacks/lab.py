@@ -212,23 +212,23 @@ class Lab:
                 lambda _: bytes(32),
                 Marks(change, self.record) if task.marked else None,
             )
-            parts["office", task.name] = to_ipc(frame)
+            parts[("office", task.name)] = to_ipc(frame)
         earlier = tuple(self.read)
         last = last_of(grant, earlier)
         before = None
         if last is not None:
             before = self.members.get(f"{grant.question.digest} {dict(last[1].versions)}")
         combined, followed = combined_of(grant, made, parts, before, last is not None)
-        told = clear_combined(combined, grant, made.recipe, earlier)
+        cleared = clear_combined(combined, grant, made.recipe, earlier)
         if followed is not None:
-            kept = followed.released(made.recipe, made.recipe.cells_at(told["held"]))
+            kept = followed.released(made.recipe, made.recipe.cells_at(cleared["held"]))
             self.members[f"{grant.question.digest} {version}"] = kept.to_bytes()
         told = {
             "unit": grant.unit,
             "rules": grant.rules.digest,
-            "answer": told["answer"],
-            "figures": told["figures"],
-            "record": told["record"],
+            "answer": cleared["answer"],
+            "figures": cleared["figures"],
+            "record": cleared["record"],
         }
         self.stored.append(told)
         one = read_earlier(told)

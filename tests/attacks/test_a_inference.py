@@ -1019,15 +1019,13 @@ ALIKE: dict[str, str] = {
     "a mean": "SELECT AVG(CASE WHEN ill THEN 1 ELSE 0 END) AS n FROM people WHERE area = 'w'",
     "the other branch": "SELECT SUM(CASE WHEN ill THEN 1 ELSE 2 END) AS n FROM people "
     "WHERE area = 'w'",
-    "a variance": "SELECT VAR_POP(CASE WHEN ill THEN 1 ELSE 0 END) AS n FROM people "
-    "WHERE area = 'w'",
 }
 
 
 @attack(
     "A22",
     severity="H",
-    tried="A group in which everybody is ill: by condition, group, share, sum, mean, variance.",
+    tried="A group in which everybody is ill: by condition, group, share, sum, mean.",
     weak="Certain knowledge, with k met.",
     holds="Homogeneity: a figure that tells all or none of a group to be alike is withheld.",
     ways=tuple(ALIKE),

@@ -150,7 +150,7 @@ def record(folder: Path, requests: int = REQUESTS, late: bool = False) -> Record
             )  # fmt: skip
             ledger.release(
                 request=name, unit=name, rules_digest="r", commitment="c", answer=b"{}" * 700,
-                body={"request": name, "commitment": "c"}, at=AT,
+                body={"request": name, "unit": name, "rules": "r", "commitment": "c"}, at=AT,
             )  # fmt: skip
             if not late:
                 recording.steps.append(Step("answer", name))

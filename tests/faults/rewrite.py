@@ -56,6 +56,13 @@ def _fit(engine: sqlite3.Connection, told: list[dict[str, Any]]) -> None:
                 )
             else:
                 engine.execute(f"DELETE FROM {table} WHERE request = ?", (request,))
+    engine.execute("DELETE FROM first_release")
+    for at, leaf in enumerate(told):
+        if leaf["kind"] == "release":
+            engine.execute(
+                "INSERT OR IGNORE INTO first_release VALUES (?, ?, ?, ?)",
+                (leaf["unit"], leaf["rules"], leaf["request"], at),
+            )
     for table, column, key in (("document", "sha256", "envelope"), ("sealed", "", "sha256")):
         rows = engine.execute(f"SELECT leaf, {column or 'note'} FROM {table}").fetchall()
         places = {leaf[key]: i for i, leaf in enumerate(told) if key in leaf}

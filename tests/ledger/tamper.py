@@ -70,7 +70,7 @@ def grow(made: Watched, name: str) -> None:
     )  # fmt: skip
     made.ledger.release(
         request=name, unit=name, rules_digest="r", commitment="c", answer=b"{}",
-        body={"request": name, "commitment": "c"}, at=AT,
+        body={"request": name, "unit": name, "rules": "r", "commitment": "c"}, at=AT,
     )  # fmt: skip
 
 
@@ -132,6 +132,15 @@ def _write(engine: sqlite3.Connection, leaves: Sequence[bytes], whole: bool) -> 
         engine.execute(f"DELETE FROM {table} WHERE leaf >= ?", (len(leaves),))
         for request, at in kept.items():
             engine.execute(f"UPDATE {table} SET leaf = ? WHERE request = ?", (at, request))
+    first: dict[tuple[str, str], tuple[str, int]] = {}
+    for at, leaf in enumerate(told):
+        if leaf["kind"] == "release":
+            first.setdefault((leaf["unit"], leaf["rules"]), (leaf["request"], at))
+    engine.execute("DELETE FROM first_release")
+    engine.executemany(
+        "INSERT INTO first_release VALUES (?, ?, ?, ?)",
+        [(*unit, *place) for unit, place in first.items()],
+    )
     spent = sum(leaf["cost"] for leaf in told if leaf["kind"] == "charge")
     engine.execute("UPDATE budget SET spent = ?", (spent,))
 

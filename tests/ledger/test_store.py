@@ -287,3 +287,21 @@ def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
         with closing(_ledger(folder)) as ledger:
             ledger.append("note", {}, AT)
             assert ledger.check().size in (1, 2)
+
+
+def test_answers_are_read_once_each_and_only_what_is_new(tmp_path: Path) -> None:
+    """A repeat is the same answer: whoever reads a long ledger reads few answers."""
+    ledger = _ledger(tmp_path)
+    for request, unit in (("a", "u"), ("b", "v"), ("c", "u")):
+        _charge(ledger, request, unit)
+        _release(ledger, request, unit)
+    answers = ledger.answers()
+    assert len(answers) == 2
+    _charge(ledger, "d", "u")
+    _release(ledger, "d", "u")
+    assert ledger.answers(answers[-1][0]) == []
+    assert ledger.stored("u", "r") == b"{}" and ledger.stored("w", "r") is None
+    with closing(sqlite3.connect(ledger.path)) as engine, engine:
+        engine.execute("DELETE FROM first_release WHERE unit = 'v'")
+    with pytest.raises(Refused):  # a forgotten answer would hold nothing any more
+        ledger.check()

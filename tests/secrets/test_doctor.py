@@ -22,7 +22,15 @@ from bridleway import parts
 from bridleway.cli.main import app
 from bridleway.node import doctor
 from bridleway.node.detectors import find
-from bridleway.node.doctor import Finding, Place, core_dumps, disk, environment, versions
+from bridleway.node.doctor import (
+    Finding,
+    Place,
+    core_dumps,
+    disk,
+    environment,
+    versions,
+    workers,
+)
 from bridleway.node.workspace import Workspace
 
 AGE = str(pyrage.x25519.Identity.generate())
@@ -346,6 +354,14 @@ def test_the_disk_the_environment_and_dumps(
     swaps.write_text("Filename Type\n/swapfile file\n")
     assert [f.where for f in core_dumps.examine(here, pattern, swaps)] == ["core dumps", "swap"]
     assert list(core_dumps.examine(here, tmp_path / "none", tmp_path / "none")) == []
+
+
+def test_what_does_not_confine_workers_is_told(place: Path) -> None:
+    here = Place(place, datetime.now(UTC))
+    told = {"reading": "not confined: this kernel has no Landlock", "network": "none"}
+    (finding,) = workers.examine(here, told)
+    assert "reading" in finding.sentence
+    assert list(workers.examine(here, {"reading": "the source alone"})) == []
 
 
 def test_a_version_other_than_the_locked_one(place: Path, tmp_path: Path) -> None:

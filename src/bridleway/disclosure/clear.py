@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -29,10 +29,13 @@ class Last:
     """What was last released of a question on an earlier data version.
 
     cells: by cell key the released values, None where withheld; figures: the side figures.
+    people: by cell key the people as they may be known, under '' of the cell and by number of
+    its parts.
     """
 
     cells: Mapping[tuple[Any, ...], Mapping[str, Any] | None]
     figures: Mapping[str, Any]
+    people: Mapping[tuple[Any, ...], Mapping[str, int | None]] = field(default_factory=dict)
 
 
 def clear(
@@ -73,8 +76,7 @@ def clear(
         ClearedCell(
             cell.key,
             _shown(table, i, hidden.get(i)),
-            _people(table, i, hidden.get(i)),
-            {} if i in hidden else _parts(table, i),
+            *_known(table, i, hidden.get(i), last),
         )
         for i, cell in enumerate(combined.cells)
         if combined.asked[i]
@@ -98,12 +100,21 @@ def _shown(table: Table, position: int, hidden_by: str | None) -> Mapping[str, A
     return None if hidden_by else _released(table, position)
 
 
-def _people(table: Table, position: int, hidden_by: str | None) -> int | None:
-    """Return the people of a shown cell as they may be known: what later answers are held to."""
+def _known(
+    table: Table, position: int, hidden_by: str | None, last: Last | None
+) -> tuple[int | None, Mapping[str, int]]:
+    """Return the people of a shown cell and of its parts: what later answers are held to.
+
+    Of a held cell that is what was known of it when it was last released.
+    """
+    if hidden_by == held.NAME and last is not None:
+        before = last.people.get(table.cells[position].key, {})
+        return before.get(""), {n: p for n, p in before.items() if n and p is not None}
     if hidden_by:
-        return None
+        return None, {}
     numbers = table.cells[position].numbers
-    return rounding.people(numbers["people"], numbers.get("key"), table.rules)
+    people = rounding.people(numbers["people"], numbers.get("key"), table.rules)
+    return people, _parts(table, position)
 
 
 def _parts(table: Table, position: int) -> dict[str, int]:

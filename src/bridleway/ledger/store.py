@@ -42,7 +42,10 @@ CREATE TABLE IF NOT EXISTS released (
   request TEXT PRIMARY KEY, unit TEXT NOT NULL, rules TEXT NOT NULL, commitment TEXT NOT NULL,
   answer BLOB NOT NULL, leaf INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS released_unit ON released (unit, rules);
+CREATE TABLE IF NOT EXISTS first_release (
+  unit TEXT NOT NULL, rules TEXT NOT NULL, request TEXT NOT NULL, leaf INTEGER NOT NULL UNIQUE,
+  PRIMARY KEY (unit, rules)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document (
   leaf INTEGER PRIMARY KEY, kind TEXT NOT NULL, digest TEXT NOT NULL, passport TEXT NOT NULL,
   sha256 TEXT NOT NULL UNIQUE, envelope BLOB NOT NULL
@@ -464,7 +467,7 @@ class Ledger:
                 self._require_same(engine, int(known[0]), {**body, "unit": unit})
                 return Charge(int(known[0]), int(known[1]))
             done = engine.execute(
-                "SELECT 1 FROM released WHERE unit = ? AND rules = ?", (unit, rules_digest)
+                "SELECT 1 FROM first_release WHERE unit = ? AND rules = ?", (unit, rules_digest)
             ).fetchone()
             cost = 0 if done else 1
             spends = {"data": version_key, "passport": passport_id}
@@ -553,29 +556,44 @@ class Ledger:
                 if known[0] != commitment:
                     raise Refused("The request was released before.", "Ask again.", code="replay")
                 return int(known[1])
-            leaf = self._append(engine, "release", body, at)
+            named = {"request": request, "unit": unit, "rules": rules_digest}
+            leaf = self._append(engine, "release", {**body, **named}, at)
             engine.execute(
                 "INSERT INTO released VALUES (?, ?, ?, ?, ?, ?)",
                 (request, unit, rules_digest, commitment, answer, leaf),
+            )
+            engine.execute(
+                "INSERT OR IGNORE INTO first_release VALUES (?, ?, ?, ?)",
+                (unit, rules_digest, request, leaf),
             )
             if note is not None:
                 self._put_note(engine, note, at)
             return leaf
 
-    def stored(self, unit: str) -> list[tuple[str, bytes, str, int]]:
-        """Return (rules digest, answer, request, leaf) of every release of a unit, in order."""
+    def stored(self, unit: str, rules_digest: str) -> bytes | None:
+        """Return the answer that was released of a unit under these rules, None if none was.
+
+        Every later release of the same is the same answer.
+        """
         with self._reading() as engine:
-            rows = engine.execute(
-                "SELECT rules, answer, request, leaf FROM released WHERE unit = ? ORDER BY leaf",
-                (unit,),
-            ).fetchall()
-        return [(r, bytes(a), q, int(leaf)) for r, a, q, leaf in rows]
+            row = engine.execute(
+                "SELECT answer FROM first_release JOIN released USING (request) "
+                "WHERE first_release.unit = ? AND first_release.rules = ?",
+                (unit, rules_digest),
+            ).fetchone()
+        return None if row is None else bytes(row[0])
 
     def answers(self, after: int = -1) -> list[tuple[int, bytes]]:
-        """Return (leaf, answer) of every release after a leaf, in order."""
+        """Return (leaf, answer) of what was released after a leaf, in order.
+
+        Each answer once: a ledger is mostly repeats, and who reads all of it reads few.
+        """
         with self._reading() as engine:
             rows = engine.execute(
-                "SELECT leaf, answer FROM released WHERE leaf > ? ORDER BY leaf", (after,)
+                "SELECT first_release.leaf, answer FROM first_release "
+                "JOIN released USING (request) WHERE first_release.leaf > ? "
+                "ORDER BY first_release.leaf",
+                (after,),
             ).fetchall()
         return [(int(leaf), bytes(answer)) for leaf, answer in rows]
 
@@ -752,6 +770,13 @@ class Ledger:
                 rows += 1
             if rows != (documents if kind == "document" else counted[kind]):
                 raise self._wrong(f"Something of the log is stored no more, or twice ({kind}).")
+        first: dict[tuple[str, str], tuple[str, int]] = {}
+        for at, leaf in enumerate(leaves):
+            if leaf["kind"] == "release":
+                first.setdefault((leaf["unit"], leaf["rules"]), (leaf["request"], at))
+        told = engine.execute("SELECT unit, rules, request, leaf FROM first_release")
+        if {(unit, rules): (request, at) for unit, rules, request, at in told} != first:
+            raise self._wrong("The answers that are held against later ones do not fit the log.")
         for listed in (
             "SELECT leaf, sha256, envelope FROM document",
             "SELECT sealed.leaf, NULL, note FROM sealed",

@@ -58,6 +58,7 @@ class Holdings:
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
         self._catalogues: dict[str, tuple[tuple[int, int], Catalogue, str]] = {}
+        self._stamps: dict[str, tuple[str, str | None]] = {}
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the sources, sorted."""
@@ -229,20 +230,34 @@ class Holdings:
             )
         return made
 
-    def require_unchanged(self, name: str) -> None:
-        """Raise Refused unless the source still is the declared data version."""
+    def require_unchanged(self, name: str, snapshot_of: Callable[[], str] | None = None) -> None:
+        """Raise Refused unless the source still is the declared data version.
+
+        snapshot_of: digests the source where its mark alone does not tell (in this process
+        otherwise).
+        """
         declared = self.version(name)
         with self.opened(name) as source:
             stamp = source.quick_stamp()
-            if declared and stamp is not None and stamp == declared.stamp:
+            if declared and stamp is not None and stamp in self.stamps(name, declared):
                 return
-            if declared and source.fingerprint() == declared.snapshot:
-                return
+            found = source.fingerprint() if declared and snapshot_of is None else ""
+        if declared and snapshot_of is not None:
+            found = snapshot_of()
+        if declared and found == declared.snapshot:
+            self._stamps[name] = (declared.version, stamp)
+            return
         raise Refused(
             f"The data of '{self.node}.{name}' changed after its version was declared.",
             f"Its controller declares a new one: bridleway source release {self.node} {name}.",
             code="data-changed",
         )
+
+    def stamps(self, name: str, declared: DataVersion) -> list[str]:
+        """Return the marks under which the source was seen to be this data version."""
+        version, stamp = self._stamps.get(name, ("", None))
+        seen = [declared.stamp, stamp if version == declared.version else None]
+        return [mark for mark in seen if mark is not None]
 
 
 def _fields(made: DataVersion) -> dict[str, Any]:

@@ -32,7 +32,8 @@ Parts: TypeAlias = Mapping[tuple[str, str], "bytes | memoryview"]
 class Meeting:
     """One question at the meeting place, from the first partial result to the release.
 
-    parts: what came, by (node, table); table is empty for masked numbers. kept: members as bytes.
+    parts: what came, by (node, table); table is empty for masked numbers. worked: what a worker
+    made of them: never an exact cell. kept: members as bytes.
     held: positions of held cells; reasons: (cell key, rule) of hidden ones, for the sealed log.
     again: the answer was released before, and the asker's node brought it back.
     """
@@ -44,7 +45,7 @@ class Meeting:
     meter: Meter = field(default_factory=Meter)
     earlier: tuple[Earlier, ...] = ()
     related: list[Any] = field(default_factory=list)
-    combined: dict[str, Any] | None = None
+    worked: dict[str, Any] | None = None
     kept: bytes | memoryview = b""
     members_key: bytes = b""
     held: list[int] = field(default_factory=list)
@@ -91,17 +92,20 @@ class Meeting:
         """What was last released of the question on other data versions."""
         return last_of(self.grant, self.earlier)
 
-    def met(self, combined: dict[str, Any], kept: bytes | memoryview) -> None:
-        """Take the combined result; what came is let go."""
-        self.combined, self.kept = combined, kept
+    def met(self, worked: dict[str, Any], kept: bytes | memoryview) -> None:
+        """Take what a worker combined and cleared in one go; what came is let go."""
+        self.worked, self.kept = worked, kept
         self.parts.clear()
 
-    def cleared(self, told: Mapping[str, Any]) -> None:
-        """Take the cleared result; what was exact is let go."""
+    def cleared(self) -> None:
+        """Make the worker's result the answer. Raises Fault where nothing was combined."""
+        if self.worked is None:
+            raise Fault("Nothing has been combined.", "Ask again.")
+        told = self.worked
         self.figures |= told["figures"]
         self.answer, self.record = told["answer"], told["record"]
         self.held, self.reasons = told["held"], told["reasons"]
-        self.combined = None
+        self.worked = None
 
     def committed(self) -> str:
         """Return the salted commitment to answer and rules."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -515,7 +515,7 @@ class Node:
                 where=self.id,
             )
         for source in sorted({task.source for task in plan(grant).for_node(self.id)}):
-            self.holdings.require_unchanged(source)
+            self.holdings.require_unchanged(source, partial(self._snapshot, source, grant.request))
         rules = grant.rules.digest
         charge = self.ledger.charge(
             request=grant.request,
@@ -541,9 +541,8 @@ class Node:
             self._charged[grant.request] = grant
         stored = None
         if charge.cost == 0:
-            for known, answer, _, _ in self.ledger.stored(grant.unit):
-                if known == rules:
-                    stored = strict_json(answer)
+            answer = self.ledger.stored(grant.unit, rules)
+            stored = None if answer is None else strict_json(answer)
         return {"cost": charge.cost, "stored": stored}
 
     def _granted(self, request: str) -> Grant:
@@ -601,6 +600,7 @@ class Node:
             "node": self.id,
             "base": str(self.holdings.base),
             "threads": os.cpu_count() or 1,
+            "seconds": self.policy().worker_seconds,
             "secret": secret.hex(),
         }
         if grant.technique == "federated":
@@ -626,8 +626,18 @@ class Node:
     def _place(self, task: Task, grant: Grant) -> dict[str, Any]:
         """Return what a worker has to know of a task's source."""
         marks = self._marks(task, grant)
+        declared = self.holdings.version(task.source)
+        if declared is None or declared.version != grant.versions.get(f"{self.id}.{task.source}"):
+            raise Refused(
+                f"'{self.id}.{task.source}' has another data version since the question was "
+                "charged.",
+                "Ask again.",
+                code="data-changed",
+            )
         return {
             "name": task.name,
+            "stamps": self.holdings.stamps(task.source, declared),
+            "snapshot": declared.snapshot,
             "source": f"{self.id}.{task.source}",
             "url": self.holdings.address(task.source),
             "marks": None if marks is None else [marks.change.hex(), marks.record.hex()],
@@ -642,20 +652,31 @@ class Node:
     def _work(
         self, job: str, told: Mapping[str, Any], blocks: Sequence[bytes | memoryview] = ()
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Let a worker do a job. What goes over its limits is logged, and stays charged."""
+        """Let a worker do a job. What fails is logged, and stays charged."""
         policy = self.policy()
         try:
             return self.runner.run(
                 job, told, blocks,
                 seconds=policy.worker_seconds, memory_mb=policy.worker_memory_mb,
             )  # fmt: skip
-        except Refused as error:
-            if error.code in ("too-long", "worker"):
-                request = told["grant"]["request"]
-                body = {"request": request, "code": error.code, "job": job}
-                self.ledger.append("failed", body, stamp(self.now()))
-                error.where = self.id
+        except BridlewayError as error:
+            request = told["request"] if "request" in told else told["grant"]["request"]
+            body = {"request": request, "code": error.code, "job": job}
+            self.ledger.append("failed", body, stamp(self.now()))
+            error.where = error.where or self.id
             raise
+
+    def _snapshot(self, source: str, request: str) -> str:
+        """Let a worker digest a source whose mark alone does not tell whether it changed."""
+        whole = {"source": f"{self.id}.{source}", "url": self.holdings.address(source)}
+        told = {
+            "request": request,
+            "base": str(self.holdings.base),
+            "threads": os.cpu_count() or 1,
+            "seconds": self.policy().worker_seconds,
+            "whole": whole,
+        }
+        return str(self._work("snapshot", told)[0]["snapshot"])
 
     def _named(
         self, shown: Mapping[str, Any], tables: tuple[str, ...], grant: Grant
@@ -742,15 +763,16 @@ class Node:
             versions = dict(meeting.last[1].versions)
             before = self.members.read(grant.question.digest, versions, meeting.members_key)
         done, (kept,) = self._work(
-            "combine",
+            "meet",
             {
                 "grant": grant.to_json(),
                 "parts": [list(place) for place in meeting.parts],
                 "asked_before": meeting.last is not None,
+                "earlier": meeting.related,
             },
             [*meeting.parts.values(), *(() if before is None else (before,))],
         )
-        meeting.met(done["combined"], kept)
+        meeting.met(done, kept)
         return {}
 
     def _earlier(self) -> list[Earlier]:
@@ -790,13 +812,7 @@ class Node:
         }
 
     def _clear(self, message: Message) -> Mapping[str, Any]:
-        meeting = self._meeting(message)
-        told = {
-            "grant": meeting.grant.to_json(),
-            "combined": meeting.combined,
-            "earlier": meeting.related,
-        }
-        meeting.cleared(self._work("clear", told)[0])
+        self._meeting(message).cleared()
         return {}
 
     def _meeting(self, message: Message) -> Meeting:
@@ -915,12 +931,11 @@ class Node:
         rules = grant.rules.digest
         record = message.body["record"]
         shown = ("answer", "figures") if message.body["again"] else ("answer",)
-        before = [
-            strict_json(told) for r, told, _, _ in self.ledger.stored(grant.unit) if r == rules
-        ]
+        stored = self.ledger.stored(grant.unit, rules)
+        before = None if stored is None else strict_json(stored)
         # What the asker's node brings back has to be what was released here, and nothing else.
-        if (message.body["again"] and not before) or any(
-            told[part] != message.body[part] for told in before for part in shown
+        if (message.body["again"] and before is None) or (
+            before is not None and any(before[part] != message.body[part] for part in shown)
         ):
             raise Refused(
                 "The same question on the same data was answered otherwise before.",
@@ -928,8 +943,8 @@ class Node:
                 code="not-the-same",
                 where=self.id,
             )
-        if before:
-            record = before[-1].get("record")
+        if before is not None:
+            record = before.get("record")
         answer = canonical_json(
             {
                 "answer": message.body["answer"],

@@ -104,7 +104,7 @@ def last_of(grant: Grant, earlier: Sequence[Earlier]) -> tuple[Last, Earlier] | 
     if not same:
         return None
     newest = same[-1]
-    return Last(newest.values, newest.figures), newest
+    return Last(newest.values, newest.figures, newest.rows), newest
 
 
 def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outside | None:

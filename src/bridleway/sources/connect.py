@@ -24,11 +24,19 @@ _ANY_URL = "ibis_url"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
 
-def connect(url: str, *, base: Path, name: str = "", threads: int | None = None) -> Source:
+def connect(
+    url: str,
+    *,
+    base: Path,
+    name: str = "",
+    threads: int | None = None,
+    seconds: int | None = None,
+) -> Source:
     """Open a source read-only.
 
     base: the folder that relative paths start from. name: what errors call the source (its
     file or host otherwise). threads: for embedded engines; the machine's count otherwise.
+    seconds: how long a server may work on one query.
     Raises UsageError where the URL, the file or its content is wrong, Fault where an engine
     fails.
     """
@@ -43,6 +51,7 @@ def connect(url: str, *, base: Path, name: str = "", threads: int | None = None)
         base=Path(base),
         name=name or _safe_name(url, scheme),
         threads=threads or os.cpu_count() or 1,
+        seconds=seconds,
     )
     source: Source = _part(location).open_source(location)
     return source

@@ -27,6 +27,7 @@ class Location:
     base: Path
     name: str
     threads: int
+    seconds: int | None = None
 
     @property
     def path(self) -> Path:

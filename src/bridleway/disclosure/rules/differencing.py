@@ -36,6 +36,8 @@ ADVICE = "Another answer over nearly the same people is out already: ask for cle
 _TOLERANCE = 1e-7
 _MOST_SETS = 64  # isolated sets that are weighed by linear programming, per answer
 Sets: TypeAlias = NDArray[np.bool_]
+# A cell (None for the people matched), the row of its set, its blocks, its people.
+Figure: TypeAlias = tuple[int | None, int, Sets, int]
 
 
 def words(rules: Rules) -> str:
@@ -59,11 +61,9 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
         return within
     if outside.untold:
         return set(range(len(table.cells)))
-    figures = list(_figures(table, outside))
-    asked = [table.asked[cell] for cell, _, _ in figures]
-    flagged = _too_near(outside, 0, [f for _, f, _ in figures], [n for *_, n in figures], asked, k)
-    near = {figures[i][0] for i in np.flatnonzero(flagged).tolist()} - set(hidden)
-    near |= within
+    figures = [f for f in _figures(table, outside) if f[0] not in hidden]
+    found = np.flatnonzero(_too_near(table, outside, figures, k)).tolist()
+    near = within | {cell for i in found if (cell := figures[i][0]) is not None}
     near |= _tracked(table, outside, {*hidden, *near}, k)
     return near | _of_margins(table, outside, {*hidden, *near}, near)
 
@@ -76,16 +76,16 @@ def base_too_near(table: Table, people: int) -> bool:
     if outside.untold or outside.base is None:
         return outside.untold
     place = len(outside.cells) + len(outside.parts)
-    k = threshold(table.rules)
-    return bool(_too_near(outside, place, [outside.base], [people], [True], k)[0])
+    figure = (None, place, outside.base, people)
+    return bool(_too_near(table, outside, [figure], threshold(table.rules)).any())
 
 
-def _figures(table: Table, outside: Outside) -> Iterator[tuple[int, Sets, int]]:
-    """Return (cell, blocks, people) of every cell, then of every condition inside a measure."""
+def _figures(table: Table, outside: Outside) -> Iterator[Figure]:
+    """Return every cell, then every condition inside a measure."""
     for cell, flags in enumerate(outside.cells):
-        yield cell, flags, table.cells[cell].numbers["people"]
-    for cell, name, flags in outside.parts:
-        yield cell, flags, table.cells[cell].numbers[name]
+        yield cell, cell, flags, table.cells[cell].numbers["people"]
+    for place, (cell, name, flags) in enumerate(outside.parts, start=len(outside.cells)):
+        yield cell, place, flags, table.cells[cell].numbers[name]
 
 
 def _rivalled(table: Table, cell: Cell, k: int) -> bool:
@@ -95,33 +95,31 @@ def _rivalled(table: Table, cell: Cell, k: int) -> bool:
 
 
 def _too_near(
-    outside: Outside,
-    start: int,
-    sets: Sequence[Sets],
-    people: Sequence[int],
-    asked: Sequence[bool],
-    k: int,
-) -> Sets:
-    """Return for each figure whether it is too near to one that is out. start: of its places."""
-    mine = np.array(sets, dtype=np.float32).reshape(len(sets), -1)
-    theirs = outside.earlier.astype(np.float32)
-    # Blocks in common, in the figure alone, in the earlier one alone: shape (figures, earlier).
+    table: Table, outside: Outside, figures: Sequence[Figure], k: int
+) -> NDArray[np.bool_]:
+    """Return for each figure whether it and some earlier one may differ by fewer than k people."""
+    known = np.flatnonzero(outside.low >= 0)
+    if not figures or not len(known):
+        return np.zeros(len(figures), dtype=bool)
+    # Blocks in common, in the figure alone and in the earlier one alone: (figures, earlier).
+    mine = np.array([flags for _, _, flags, _ in figures]).astype(np.float32)
+    theirs = outside.earlier[known].astype(np.float32)
     common = mine @ theirs.T
-    more = mine.sum(axis=1)[:, None] > common
-    less = theirs.sum(axis=1)[None, :] > common
-    number = np.array(people)[:, None]
-    meets = (common > 0) & (outside.low >= 0)[None, :]
-    grows = meets & (number - outside.high[None, :] < k)
-    shrinks = meets & (outside.low[None, :] - number < k)
-    near = (more & ~less & grows) | (less & ~more & shrinks)
-    both = grows & shrinks & np.array(asked)[:, None]
-    near |= both & ~more & ~less & ~outside.present[None, :]
-    made: Sets = near.any(axis=1)
+    more = mine.sum(axis=1)[:, None] - common
+    less = theirs.sum(axis=1)[None, :] - common
+    people = np.array([number for _, _, _, number in figures])
+    grows = people[:, None] - outside.high[known][None, :] < k
+    shrinks = outside.low[known][None, :] - people[:, None] < k
+    nested = ((more > 0) & (less == 0) & grows) | ((less > 0) & (more == 0) & shrinks)
+    # The rest is about figures that are shown and may count the very same number.
+    shown = np.array([cell is None or table.asked[cell] for cell, *_ in figures])
+    alike = (common > 0) & grows & shrinks & shown[:, None]
+    same = alike & (more == 0) & (less == 0) & ~outside.present[known][None, :]
+    near: NDArray[np.bool_] = (((common > 0) & nested) | same).any(axis=1)
     if outside.twins is not None:
-        for place, other in zip(*np.nonzero(both & more & less), strict=True):
-            if not made[place] and outside.twins(start + int(place), int(other)):
-                made[place] = True
-    return made
+        for i, j in np.argwhere(alike & (more > 0) & (less > 0)).tolist():
+            near[i] = near[i] or outside.twins(figures[i][1], int(known[j]))
+    return near
 
 
 def _of_margins(

@@ -48,12 +48,9 @@ def measures_with_few(table: Table, cell: Cell) -> list[str]:
 
 
 def _branches(table: Table, cell: Cell, name: str) -> list[int]:
-    """Return how many people meet each condition inside a measure."""
-    people = cell.numbers["people"]
-    return [
-        cell.numbers.get(branch_name(name, number), people)
-        for number in range(table.measures[name].branches)
-    ]
+    """Return the people of each branch of a measure over conditions."""
+    numbers = (branch_name(name, n) for n in range(table.measures[name].branches))
+    return [cell.numbers[number] for number in numbers if number in cell.numbers]
 
 
 def few_outside(table: Table, cell: Cell) -> bool:

@@ -1,9 +1,17 @@
-"""Memory that processes share: written by one, handed over as a file descriptor, never copied."""
+"""Memory that processes share: written by one, handed over as a file descriptor, never copied.
+
+A block has one size for good (a seal, fcntl(2)), so that whoever maps it cannot be hurt by a
+shorter file; once handed over, nobody maps it for writing any more.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import mmap
 import os
+
+_FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, Linux 5.1
 
 
 class Block(mmap.mmap):
@@ -11,9 +19,9 @@ class Block(mmap.mmap):
 
     fd: int
 
-    def __new__(cls, fd: int, size: int) -> Block:
+    def __new__(cls, fd: int, size: int, access: int = mmap.ACCESS_WRITE) -> Block:
         """Map `size` bytes of an open file, which the block owns from now on."""
-        made = super().__new__(cls, fd, max(size, 1))
+        made = super().__new__(cls, fd, max(size, 1), access=access)
         made.fd = fd
         return made
 
@@ -24,20 +32,40 @@ class Block(mmap.mmap):
 
 def new_block(size: int) -> Block:
     """Return a new block of `size` bytes."""
-    fd = os.memfd_create("bridleway", os.MFD_CLOEXEC)
-    os.ftruncate(fd, max(size, 1))
-    return Block(fd, size)
+    fd = os.memfd_create("bridleway", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(fd, max(size, 1))
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+        return Block(fd, size)
+    except BaseException:
+        os.close(fd)
+        raise
 
 
 def block_of(data: bytes | memoryview) -> tuple[Block, int]:
-    """Return data as a block and its size; what is a block already is not copied."""
+    """Return data as a block, written for good, and its size; a block itself is not copied."""
     if isinstance(data, memoryview) and isinstance(data.obj, Block) and data.contiguous:
-        return data.obj, data.nbytes
-    made = new_block(len(data))
-    made[: len(data)] = bytes(data)
+        made = data.obj
+    else:
+        made = new_block(len(data))
+        made[: len(data)] = bytes(data)
+    with contextlib.suppress(OSError):  # before Linux 5.1, or sealed by who made it
+        fcntl.fcntl(made.fd, fcntl.F_ADD_SEALS, _FUTURE_WRITE)
     return made, len(data)
 
 
 def view_of(fd: int, size: int) -> memoryview:
-    """Return the first `size` bytes of a block that arrived as a file descriptor."""
-    return memoryview(Block(fd, size))[:size]
+    """Return the first `size` bytes of a block that arrived, to be read only.
+
+    Raises ValueError where the file is shorter than said, or could be made shorter.
+    """
+    try:
+        if type(size) is not int or size < 0:
+            raise ValueError
+        if not fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+            raise ValueError
+        made = Block(fd, size, mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        os.close(fd)
+        raise ValueError("not a block of that size") from None
+    return memoryview(made)[:size]

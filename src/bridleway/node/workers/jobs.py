@@ -6,20 +6,23 @@ statistical trials and where there is no fork.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from bridleway.errors import Refused
-from bridleway.model.flow import Combined, Grant
+from bridleway.errors import Fault, Refused, UsageError
+from bridleway.model.flow import Grant
 from bridleway.model.plan import Plan
 from bridleway.node.meeting import all_changed, clear_combined, combined_of
 from bridleway.node.overlap import read_earlier
 from bridleway.node.protect import Figures, Marks, frame_of
 from bridleway.node.workers.blocks import new_block
+from bridleway.node.workers.confine import Needs
 from bridleway.questions.plan import plan
-from bridleway.sources.connect import connect
+from bridleway.sources.connect import Source, connect
 from bridleway.sources.run import run
 from bridleway.techniques.cells import count
 from bridleway.techniques.changes import Followed
@@ -35,6 +38,9 @@ class Done:
     told: dict[str, Any]
     blocks: list[memoryview] = field(default_factory=list)
 
+
+_FILES = ("duckdb", "parquet", "csv")
+_POSTGRES, _POSTGRES_PORT = ("postgresql", "postgres"), 5432
 
 Job = Callable[[Mapping[str, Any], Sequence[memoryview]], Done]
 
@@ -68,24 +74,20 @@ def vector_of(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     return Done({"figures": figures}, [memoryview(words.tobytes()), memoryview(kept)])
 
 
-def combine(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
-    """At the meeting place: frames, or added numbers, become exact cells."""
+def meet(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
+    """At the meeting place: frames, or added numbers, become exact cells, and those an answer.
+
+    What is exact ends with the worker.
+    """
     grant, made = _granted(told)
     parts = {
         (node, table): block for (node, table), block in zip(told["parts"], blocks, strict=False)
     }
     before = bytes(blocks[len(parts)]) if len(blocks) > len(parts) else None
     combined, followed = combined_of(grant, made, parts, before, told["asked_before"])
-    kept = b"" if followed is None else followed.to_bytes()
-    return Done({"combined": combined.to_json()}, [memoryview(kept)])
-
-
-def clear(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
-    """At the meeting place: exact cells become what may leave."""
-    grant, made = _granted(told)
     earlier = [one for a in told["earlier"] if (one := read_earlier(a)) is not None]
-    combined = Combined.from_json(told["combined"])
-    return Done(clear_combined(combined, grant, made.recipe, earlier))
+    kept = b"" if followed is None else followed.to_bytes()
+    return Done(clear_combined(combined, grant, made.recipe, earlier), [memoryview(kept)])
 
 
 def released(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
@@ -96,28 +98,61 @@ def released(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     return Done({}, [memoryview(kept.to_bytes())])
 
 
+def snapshot(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
+    """Return the digest of a source as it stands now."""
+    source = _connected(told["whole"], told)
+    try:
+        return Done({"snapshot": source.fingerprint()})
+    finally:
+        source.close()
+
+
 JOBS: dict[str, Job] = {
     "frame": frame,
     "vector": vector_of,
-    "combine": combine,
-    "clear": clear,
+    "meet": meet,
     "released": released,
+    "snapshot": snapshot,
 }
 
 
-def reads(told: Mapping[str, Any]) -> tuple[list[str], bool]:
-    """Return the paths that a job has to read, and whether its source is over a network."""
-    tasks = told.get("tasks") or ([told["task"]] if "task" in told else [])
-    paths: list[str] = []
-    network = False
-    for task in tasks:
-        scheme, found, rest = task["url"].partition("://")
-        if found and scheme not in ("duckdb", "parquet", "csv"):
-            network = True
-            continue
-        path = (Path(told["base"]) / (rest if found else task["url"])).absolute()
-        paths += [str(path), f"{path}.wal"]
-    return paths, network
+def needs(told: Mapping[str, Any]) -> Needs:
+    """Return which paths a job has to read, and what of the network."""
+    sources = told.get("tasks") or [told[name] for name in ("task", "whole") if name in told]
+    found = [_needs(source["url"], Path(told["base"])) for source in sources]
+    networks = [each for each in found if each.network]
+    ports = {each.port for each in networks}
+    return Needs(
+        tuple(path for each in found for path in each.reads),
+        bool(networks),
+        ports.pop() if len(ports) == 1 else None,
+    )
+
+
+def _needs(url: str, base: Path) -> Needs:
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.lower() in _FILES:
+        path = (base / (rest if found else url)).absolute()
+        return Needs((str(path), f"{path}.wal", *_linked(path)))
+    try:
+        split = urlsplit(url)
+        port, given = split.port, [value for _, value in parse_qsl(split.query)]
+    except ValueError:  # several hosts, each with its port
+        return Needs((), True)
+    # Certificates and password files that the URL names, or that the driver looks for.
+    named = [split.path, *given, str(Path("~/.postgresql").expanduser())]
+    reads = tuple(path for path in named if os.path.isabs(path) and path != "/")
+    if scheme.lower() in _POSTGRES:
+        return Needs(reads, True, port or _POSTGRES_PORT)
+    return Needs(reads, True, port)
+
+
+def _linked(path: Path) -> list[str]:
+    """Return where the links in a source's folder, and in its own folders, lead."""
+    if not path.is_dir():
+        return []
+    within = [*path.glob("*"), *path.glob("*/*")]
+    return [str(entry.resolve()) for entry in within if entry.is_symlink()]
 
 
 def _granted(told: Mapping[str, Any]) -> tuple[Grant, Plan]:
@@ -133,11 +168,8 @@ def _frame(
     facts = next(s for s in grant.shares if s.node == told["node"]).tables[task.name]
     marks = asked["marks"] and Marks(*(bytes.fromhex(key) for key in asked["marks"]))
     secret = bytes.fromhex(told["secret"])
-    source = connect(
-        asked["url"], base=Path(told["base"]), name=asked["source"], threads=told["threads"]
-    )
+    source = _connected(asked, told)
     try:
-        stamp = source.quick_stamp()
         made_frame, figures = frame_of(
             run(source, facts, task),
             task,
@@ -146,12 +178,42 @@ def _frame(
             ),
             marks or None,
         )
-        if source.quick_stamp() != stamp:
-            raise Refused(
-                f"The data of '{asked['source']}' changed while it was read.",
-                "Nothing was answered: ask again when its controller has declared a new version.",
-                code="data-changed",
-            )
+        _require_same(source, asked)
+    except Fault:
+        # A file that is written anew may look damaged meanwhile: that it changed says more.
+        _require_same(source, asked)
+        raise
     finally:
         source.close()
     return made_frame, figures
+
+
+def _connected(asked: Mapping[str, Any], told: Mapping[str, Any]) -> Source:
+    return connect(
+        asked["url"],
+        base=Path(told["base"]),
+        name=asked["source"],
+        threads=told["threads"],
+        seconds=told["seconds"],
+    )
+
+
+def _require_same(source: Source, asked: Mapping[str, Any]) -> None:
+    """Raise Refused unless what was read is the declared data version.
+
+    A mark changes with every change. The mark of the declared version, seen after reading, tells
+    that nothing changed before; another one may have other reasons, so all is digested again.
+    """
+    try:
+        stamp = source.quick_stamp()
+        if stamp is not None and stamp in asked["stamps"]:
+            return
+        if source.fingerprint() == asked["snapshot"]:
+            return
+    except (UsageError, Fault):  # gone, or no longer what it was
+        pass
+    raise Refused(
+        f"The data of '{asked['source']}' changed while the question was worked out.",
+        "Nothing was answered: ask again when its controller has declared a new version.",
+        code="data-changed",
+    )

@@ -1,4 +1,7 @@
-"""The fork server: one single-threaded process that has everything imported and forks per job.
+"""The fork server: one process that has everything imported and forks per job.
+
+It starts no thread of its own and works on nothing, so that a fork finds no lock taken: the
+threads that two libraries start when imported (memory cleaners) have nothing to do either.
 
 It is started with one end of a socket as file descriptor. Each message on it is another socket,
 over which one job arrives and its result leaves. When the owner ends, however it ends, the socket
@@ -7,6 +10,8 @@ closes; then the server ends, and the system ends its workers.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gc
 import importlib
 import os
@@ -14,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 # What jobs import where they need it, so that no worker has to: a test holds this list complete.
 _MODULES = (
@@ -48,11 +54,11 @@ def load() -> None:
 
 def serve(control: socket.socket) -> None:
     """Fork a worker for each socket that arrives, until the owner goes."""
-    from bridleway.node.workers.confine import die_with_parent
     from bridleway.node.workers.worker import work
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner decides when to stop
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the workers
+    _end_with(control)
     load()
     gc.collect()
     gc.freeze()  # what is imported is not touched again, so that it stays shared
@@ -61,18 +67,50 @@ def serve(control: socket.socket) -> None:
         if waiting and not select.select([control], [], [], 0.05)[0]:
             importlib.import_module(waiting.pop(0))
             continue
-        message, handles, _, _ = socket.recv_fds(control, 1, 1)
+        try:
+            message, handles, _, _ = socket.recv_fds(control, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            return
         if not message:
             return
-        (handle,) = handles
-        server = os.getpid()
-        if os.fork() == 0:
-            control.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            die_with_parent(server)
-            work(socket.socket(fileno=handle))
-            os._exit(0)
-        os.close(handle)
+        for handle in handles:  # none, where the system had no room for it
+            try:
+                _fork(control, handle, work)
+            except OSError:  # no room for a process: this job alone is not done
+                continue
+            finally:
+                os.close(handle)
+
+
+def _end_with(control: socket.socket) -> None:
+    """End as soon as the owner is gone, also in the middle of an import."""
+
+    def look(*_: object) -> None:
+        with contextlib.suppress(BlockingIOError):
+            if not control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                os._exit(0)
+
+    signal.signal(signal.SIGIO, look)
+    fcntl.fcntl(control, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(control, fcntl.F_SETFL, fcntl.fcntl(control, fcntl.F_GETFL) | os.O_ASYNC)
+    look()
+
+
+def _fork(control: socket.socket, handle: int, work: Callable[[socket.socket], None]) -> None:
+    """Start one worker. Raises OSError where the system starts no process."""
+    from bridleway.node.workers.confine import die_with_parent
+
+    server = os.getpid()
+    if os.fork():
+        return
+    try:
+        die_with_parent(server)
+        control.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        work(socket.socket(fileno=os.dup(handle)))
+    finally:
+        os._exit(0)  # whatever went wrong is told over the socket, or by its end
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import ibis.expr.datatypes as dt
 import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
-from bridleway.errors import BridlewayError, Fault, UsageError
+from bridleway.errors import OUT_OF_MEMORY, BridlewayError, Fault, UsageError
 from bridleway.sources.source import Query, no_such_table
 
 BATCH_ROWS = 1 << 19
@@ -169,7 +169,10 @@ def _fault(place: str, error: Exception) -> BridlewayError:
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return Fault(
-            "The source's engine ran out of memory.", "Ask for fewer columns.", where=place
+            "The source's engine ran out of memory.",
+            "Ask for fewer columns.",
+            where=place,
+            code=OUT_OF_MEMORY,
         )
     if isinstance(error, duckdb.InterruptException):
         return Fault("The source's engine was interrupted.", "Try again.", where=place)

@@ -28,11 +28,11 @@ SUFFIXES: tuple[str, ...] = ()
 _BLOCK_BYTES = 16 << 20
 _CONNECT_SECONDS = 10
 _TIMEOUT_SECONDS = 600
+_CHECKS_ITS_CLIENT = 140000  # PostgreSQL 14
 
 # One spelling per value, so that digests and comparisons do not hang on a server's defaults.
 _SESSION = (
     "SET default_transaction_read_only = on",
-    f"SET statement_timeout = '{_TIMEOUT_SECONDS}s'",
     "SET TIME ZONE 'UTC'",
     "SET DateStyle = 'ISO, YMD'",
     "SET IntervalStyle = 'iso_8601'",
@@ -69,6 +69,7 @@ class PostgresSource:
 
     def __init__(self, location: Location) -> None:
         self.name = location.name
+        self._seconds = min(location.seconds or _TIMEOUT_SECONDS, _TIMEOUT_SECONDS)
         self._url = f"postgresql://{location.rest}"
         self._connection: psycopg.Connection[Any] | None = None
         with self._transaction():
@@ -157,6 +158,10 @@ class PostgresSource:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         for setting in _SESSION:
             connection.execute(setting)
+        connection.execute(f"SET statement_timeout = '{self._seconds}s'")
+        if connection.info.server_version >= _CHECKS_ITS_CLIENT:
+            # When this process is killed, the server stops its work soon.
+            connection.execute("SET client_connection_check_interval = '1s'")
         self._connection = connection
         return connection
 
@@ -175,13 +180,13 @@ class PostgresSource:
         except BridlewayError:
             raise
         except (psycopg.Error, pa.ArrowException, ibis.IbisError, UnicodeError) as error:
-            raise _sentence(self.name, error) from None
+            raise _sentence(self.name, error, self._seconds) from None
 
 
-def _sentence(place: str, error: Exception) -> BridlewayError:
+def _sentence(place: str, error: Exception, seconds: int) -> BridlewayError:
     if isinstance(error, psycopg.errors.QueryCanceled):
         return Fault(
-            f"The database did not answer within {_TIMEOUT_SECONDS} seconds.",
+            f"The database did not answer within {seconds} seconds.",
             "Ask for less, or ask the database's owner for an index.",
             where=place,
         )
