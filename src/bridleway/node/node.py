@@ -23,8 +23,8 @@ from bridleway.keys.people import read_certificate
 from bridleway.keys.ring import KeyRing
 from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
-from bridleway.ledger.store import Ledger
-from bridleway.model.canonical import canonical_json, digest_of, sha256_hex, strict_json
+from bridleway.ledger.store import CheckReport, Ledger
+from bridleway.model.canonical import canonical_json, digest_of, strict_json
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Grant, Share, Task
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
@@ -229,7 +229,7 @@ class Node:
             if handler is None:
                 raise Refused("This node does not know that kind of message.", "Update it.")
             if message.kind not in _BEFORE_THE_START:
-                self._require_started(message.request)
+                self.require_started(message.request)
             body = handler(message)
         except BridlewayError as error:
             return self.message(ERROR, message.sender, message.request, error.to_json())
@@ -244,7 +244,7 @@ class Node:
 
     # -- witnesses
 
-    def _require_started(self, request: str) -> None:
+    def require_started(self, request: str) -> None:
         """See, before the first deed of this process, that others saw no other log of this node."""
         if self._started:
             return
@@ -256,7 +256,21 @@ class Node:
     def _seen(self, message: Message) -> Mapping[str, Any]:
         return {"seen": witnesses.seen_by(self.ledger, map(str, message.body["nodes"]))}
 
+    def check_ledger(self, kept: str | None = None) -> CheckReport:
+        """Recompute the ledger, and hold it against what every other node saw of it.
+
+        kept: a checkpoint kept elsewhere, which today's log must extend. Raises Refused.
+        """
+        report = self.ledger.check(kept)
+        witnesses.require_whole(self, secrets.token_hex(8), most=None)
+        return report
+
     def _witness(self, message: Message) -> Mapping[str, Any]:
+        try:
+            self.require_started(message.request)
+        except Refused:
+            # It forgot what it saw: its word is worth nothing, but it need not stop the others.
+            return {"lines": {}, "behind": {}}
         return witnesses.cosign(self, message.body["logs"], int(self.now().timestamp()))
 
     def _prove(self, message: Message) -> Mapping[str, Any]:
@@ -278,25 +292,36 @@ class Node:
         known = witnesses.seen_of(self, [self.id], secrets.token_hex(8))
         told = [s[self.id]["origin"] for w, s in known.items() if w != self.id]
         epochs = [int(o.rpartition("/")[2]) if o.count("/") == 2 else 1 for o in told]
-        epoch = max([witnesses.epoch_of(self.ledger, self.id), *epochs]) + 1
+        epoch = max([self.ledger.epoch, *epochs]) + 1
         return witnesses.make_epoch(self.ledger, epoch, by, signer, reasons, stamp(self.now()))
 
     def _epoch(self, message: Message) -> Mapping[str, Any]:
         now = self.now()
         envelope = message.body["envelope"].encode()
-        told = witnesses.read_epoch(envelope, self.register.people, now)
+        told, start = witnesses.read_epoch(envelope, self.register.people, self.trust, now)
         if told["node"] != message.sender:
             raise Refused("A node begins its own epochs.", "It lays it before the others.")
         if told["node"] != self.id:
-            if told["epoch"] <= witnesses.epoch_of(self.ledger, told["node"]):
-                raise Refused("That epoch is not new here.", "Sign the next one.", code="epoch")
-            self._keep("epoch", str(told["epoch"]), envelope, told["node"])
+            note, epoch = str(told["checkpoint"]), int(told["epoch"])
+            self.ledger.put_epoch(told["node"], start, note, epoch, envelope, stamp(now))
             return {}
-        spent = {p.id: max(p.most_runs, 0) for p, _ in self.register.passports()}
-        body = {"envelope": sha256_hex(envelope), "by": told["by"]}
-        self.ledger.begin_epoch(int(told["epoch"]), body, stamp(now), spent)
-        self._started = True
+        spent: dict[str, int] = {}
+        for passport, _ in self.register.passports():  # of several versions, the largest counts
+            spent[passport.id] = max(spent.get(passport.id, 0), passport.most_runs)
+        self.ledger.begin_epoch(
+            int(told["epoch"]), envelope, stamp(now),
+            start=(start.size, start.root), spent=spent, closed=self._versions_there(),
+        )  # fmt: skip
         return {}
+
+    def _versions_there(self) -> list[str]:
+        """Return the data versions that are declared, or could be, of what lies here today.
+
+        A version may have been declared, and asked, after the backup: nobody can tell. Raises
+        what a source that cannot be read raises: what is there has to be known.
+        """
+        described = (n for n in self.holdings.names() if self.holdings.catalogue_path(n).exists())
+        return sorted({self.holdings.version_now(name) for name in described})
 
     # -- the register
 
@@ -1008,6 +1033,7 @@ class Node:
             "passport": asking.passport_id,
             "code": error.code,
         }
+        self.require_started(asking.request)
         index = self.ledger.append("refused", body, stamp(self.now()))
         proof = self._witnessed(index, asking.request)
         return issue(
