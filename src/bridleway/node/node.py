@@ -24,7 +24,7 @@ from bridleway.keys.ring import KeyRing
 from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
 from bridleway.ledger.store import CheckReport, Ledger
-from bridleway.model.canonical import canonical_json, digest_of, strict_json
+from bridleway.model.canonical import canonical_json, digest_of, sha256_hex, strict_json
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Grant, Share, Task
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
