@@ -136,7 +136,8 @@ def main() -> None:
     if side == "write":
         return
     made = {"product": product, "baseline": baseline}[side](where, int(repeats))
-    made["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if side == "baseline":
+        made["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(made))
 
 

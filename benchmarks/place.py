@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bridleway.documents import Document
+from bridleway.node.workers.runner import Inline
 from bridleway.node.workspace import Workspace
 
 PASSWORD = "benchmark password"  # noqa: S105
@@ -18,7 +20,7 @@ FROM, UNTIL = (TODAY - timedelta(days=1)).isoformat(), (TODAY + timedelta(days=2
 
 def passport_body(
     questions: Mapping[str, str],
-    technique: str,
+    technique: str | Mapping[str, str],
     tables: Mapping[str, Mapping[str, Any]],
     fields: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> dict[str, Any]:
@@ -33,7 +35,10 @@ def passport_body(
         "level": "level-standard",
         "question": {"plain": "How fast is it?"},
         "questions": [{"id": q, "kind": "statistic", "text": t} for q, t in questions.items()],
-        "technique": {q: {"use": technique, "why": "measured here"} for q in questions},
+        "technique": {
+            q: {"use": technique if isinstance(technique, str) else technique[q], "why": "measured"}
+            for q in questions
+        },
         "linker": "linker",
         "disclosure": {"smallest_group": 10},
         "purpose": {"code": "dpv:ResearchAndDevelopment", "aim": "measure", "benefits": "speed"},
@@ -54,14 +59,28 @@ def passport_body(
     }
 
 
-def build(catalogues: Mapping[str, tuple[str, str]], body: Mapping[str, Any]) -> Workspace:
+# Enough for questions over ten million rows.
+WORKER = "worker: {seconds: 600, memory_mb: 16384}"
+
+
+def build(
+    catalogues: Mapping[str, tuple[str, str]], body: Mapping[str, Any], bare: bool = False
+) -> Workspace:
     """Return a workspace whose sources are released and whose passport every controller signed.
 
-    catalogues: 'node.source' -> (URL, catalogue YAML).
+    catalogues: 'node.source' -> (URL, catalogue YAML). bare: questions run in this process, and
+    the nodes do not weigh questions and data versions against each other.
     """
     folder = Path(tempfile.mkdtemp(prefix="bridleway-bench-"))
     nodes = sorted({name.split(".")[0] for name in catalogues})
-    place = Workspace.init(folder / "place", [*nodes, "city", "linker"])
+    Workspace.init(folder / "place", [*nodes, "city", "linker"]).close()
+    for policy in (folder / "place" / "nodes").glob("*/policy.yaml"):
+        text = re.sub(r"^worker: \{.*?\}", WORKER, policy.read_text(), flags=re.M)
+        if bare:
+            text = text.replace("together: true", "together: false")
+            text = text.replace("hold: true", "hold: false")
+        policy.write_text(text)
+    place = Workspace(folder / "place", runner=Inline() if bare else None)
     place.add_person("city", "Bench Author", ["author", "analyst"], FROM, UNTIL, PASSWORD)
     for node in nodes:
         place.add_person(node, f"Controller {node}", ["controller"], FROM, UNTIL, PASSWORD)

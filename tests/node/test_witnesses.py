@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from bridleway.api import verify
 from bridleway.errors import Refused
 from bridleway.keys.dsse import peek
-from bridleway.model.canonical import strict_json
+from bridleway.model.canonical import canonical_json, strict_json
 from bridleway.model.passport import PAYLOAD_RECEIPT
 from bridleway.node.workspace import Workspace
+from tests.faults.rewrite import rebuild
 from tests.support.place import PASSWORD, approve, body, make_place, submit
 
 ASKER = "city/sam-okoro"
@@ -136,8 +138,146 @@ def test_an_epoch_that_nobody_else_was_told_of_does_not_start(tmp_path: Path) ->
     place = _ready(tmp_path)
     _ask(place)
     ledger = place.node("council").ledger
-    ledger.begin_epoch(2, {"by": "council/ann-lee"}, "2026-11-23T12:00:00Z", {})
+    ledger.begin_epoch(2, b"a word", "2026-11-23T12:00:00Z")
     place.close()
+    place = Workspace.open(place.root)
+    with pytest.raises(Refused) as refused:
+        _ask(place, "rent-by-area")
+    assert refused.value.code == "restored"
+    place.close()
+
+
+def _size(place: Workspace, node: str) -> int:
+    return place.node(node).ledger.check().size
+
+
+def test_a_restored_node_of_an_asker_asks_nothing_and_logs_nothing(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "city", backup)
+    unpinned = "SELECT COUNT(DISTINCT person) AS n FROM housing"
+    with pytest.raises(Refused):
+        place.ask(unpinned, PASSPORT, ASKER, PASSWORD)
+    place = _restore(place, "city", backup)
+    before = {node: _size(place, node) for node in place.nodes}
+    for question in (unpinned, "rent-by-area"):
+        with pytest.raises(Refused) as refused:
+            _ask(place, question)
+        assert refused.value.code == "restored"
+    assert {node: _size(place, node) for node in place.nodes} == before
+    place.close()
+
+
+def test_a_restored_node_declares_nothing(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "council", backup)
+    _ask(place)
+    place = _restore(place, "council", backup)
+    before = _size(place, "council")
+    with pytest.raises(Refused) as refused:
+        place.release_source("council", "housing")
+    assert refused.value.code == "restored"
+    assert _size(place, "council") == before
+    place.close()
+
+
+def test_a_restored_witness_vouches_for_nobody_and_stops_nobody(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "health", backup)
+    _ask(place)
+    place = _restore(place, "health", backup)
+    before = _size(place, "health")
+    told = verify(_ask(place, "rent-by-area"), place.root / "trust.json")
+    assert "the log of 'council' is co-signed by city, jobs, linker" in told.checks
+    assert _size(place, "health") == before
+    place.close()
+
+
+def test_a_log_that_goes_back_while_its_node_runs_is_named(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "council", backup)
+    _ask(place)
+    _ask(place)
+    ledger = place.node("council").ledger
+    ledger.close()
+    for part in ("-wal", "-shm"):
+        ledger.path.with_name(ledger.path.name + part).unlink(missing_ok=True)
+    shutil.copy(backup, ledger.path)
+    with pytest.raises(Refused) as refused:
+        _ask(place, "rent-by-area")
+    assert refused.value.code == "log-rewritten"
+    assert refused.value.where == "council"
+    place.close()
+
+
+def test_the_check_of_a_restored_ledger_asks_those_who_saw_more(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "council", backup)
+    _ask(place)
+    assert place.node("council").check_ledger().size == _size(place, "council")
+    place = _restore(place, "council", backup)
+    place.node("council").ledger.check()  # alone it finds nothing
+    with pytest.raises(Refused) as refused:
+        place.node("council").check_ledger()
+    assert refused.value.code == "restored"
+    place.close()
+
+
+def test_the_same_old_backup_may_be_restored_twice_and_gains_nothing(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "council", backup)
+    _ask(place)
+    for epoch in (2, 3):
+        place = _restore(place, "council", backup)
+        with pytest.raises(Refused):
+            _ask(place, "rent-by-area")
+        assert place.new_epoch("council", "council/ann-lee", PASSWORD, "Lost.") == epoch
+        with pytest.raises(Refused) as refused:  # the same data, declared once more
+            place.release_source("council", "housing")
+        assert refused.value.code == "epoch"
+        with pytest.raises(Refused) as refused:
+            _ask(place, "rent-by-area")
+        assert refused.value.code == "budget"
+    place.close()
+
+
+def test_an_epoch_spends_the_runs_of_the_largest_version_of_a_passport(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    frequency = {"runs": 5, "per": "year"}
+    submit(place, body(version=2, validity__runs=5, data__frequency=frequency))
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "council", backup)
+    _ask(place)
+    place = _restore(place, "council", backup)
+    place.new_epoch("council", "council/ann-lee", PASSWORD, "Lost.")
+    with sqlite3.connect(place.node("council").ledger.path) as engine:
+        ((spent,),) = engine.execute(
+            "SELECT spent FROM budget WHERE key = ?", (f"passport {PASSPORT}",)
+        )
+    assert spent == 100
+    place.close()
+
+
+def test_what_a_log_held_when_its_epoch_began_cannot_be_changed_after(tmp_path: Path) -> None:
+    place = _ready(tmp_path)
+    backup = tmp_path / "backup.sqlite"
+    _copy(place, "council", backup)
+    _ask(place)
+    place = _restore(place, "council", backup)
+    place.new_epoch("council", "council/ann-lee", PASSWORD, "Lost.")
+    path = place.node("council").ledger.path
+    place.close()
+
+    def edited(leaves: list[bytes]) -> list[bytes]:
+        told = strict_json(leaves[0])
+        return [canonical_json({**told, "at": "2020-01-01T00:00:00Z"}), *leaves[1:]]
+
+    rebuild(path, edited)
     place = Workspace.open(place.root)
     with pytest.raises(Refused) as refused:
         _ask(place, "rent-by-area")

@@ -33,14 +33,14 @@ def check(
     workspace: WorkspaceOption = Path(),
     as_json: JsonFlag = False,
 ) -> None:
-    """Recompute the tree, the budgets and the signatures."""
+    """Recompute the tree and the budgets, and compare with what the other nodes saw."""
     from bridleway.documents import read_text
 
     kept = read_text(against) if against else None
     found = []
     with at(workspace) as place:
         for one in [place.node(node)] if node else place.nodes.values():
-            report = one.ledger.check(kept)
+            report = one.check_ledger(kept)
             found.append({"node": one.id, "entries": report.size, "root": report.root})
 
     def text() -> None:

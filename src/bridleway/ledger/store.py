@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ CREATE TABLE IF NOT EXISTS seen (
   origin TEXT PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fresh (version TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS closed (version TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
@@ -96,7 +98,12 @@ class Ledger:
         self.signer = signer
         self._lock = threading.RLock()
         self._engine: sqlite3.Connection | None = None
-        self.epoch = 1
+
+    @property
+    def epoch(self) -> int:
+        """The log's epoch, as it is now: another process may have begun one."""
+        with self._reading() as engine:
+            return self._epoch(engine)
 
     # -- the engine
 
@@ -108,14 +115,13 @@ class Ledger:
             engine.execute("PRAGMA journal_mode=WAL")
             engine.execute("PRAGMA synchronous=FULL")
             engine.execute("PRAGMA trusted_schema=OFF")
-            if not engine.execute("SELECT 1 FROM sqlite_master WHERE name = 'fresh'").fetchone():
+            if not engine.execute("SELECT 1 FROM sqlite_master WHERE name = 'closed'").fetchone():
                 # One transaction: a process killed here leaves no half-made ledger behind.
                 engine.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}")
                 engine.execute("INSERT OR IGNORE INTO about VALUES ('format', ?)", (str(FORMAT),))
                 engine.execute("INSERT OR IGNORE INTO about VALUES ('node', ?)", (self.node,))
                 engine.execute("COMMIT")
             self._require_ours(engine)
-            self.epoch = int(self._about(engine).get("epoch", "1"))
             self._engine = engine
         return self._engine
 
@@ -131,6 +137,11 @@ class Ledger:
     @staticmethod
     def _about(engine: sqlite3.Connection) -> dict[str, str]:
         return dict(engine.execute("SELECT name, value FROM about").fetchall())
+
+    @staticmethod
+    def _epoch(engine: sqlite3.Connection) -> int:
+        row = engine.execute("SELECT value FROM about WHERE name = 'epoch'").fetchone()
+        return 1 if row is None else int(row[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -228,7 +239,7 @@ class Ledger:
 
     def _checkpoint(self, engine: sqlite3.Connection, size: int) -> str:
         root = tree.root(size, self._node(engine))
-        origin = notes.origin_of(self.node, self.epoch)
+        origin = notes.origin_of(self.node, self._epoch(engine))
         return notes.sign(notes.Checkpoint(origin, size, root), self.signer)
 
     def proof(self, index: int) -> dict[str, Any]:
@@ -322,40 +333,102 @@ class Ledger:
     # -- epochs
 
     def begin_epoch(
-        self, epoch: int, body: dict[str, Any], at: str, spent: Mapping[str, int]
+        self,
+        epoch: int,
+        envelope: bytes,
+        at: str,
+        *,
+        start: tuple[int, bytes] | None = None,
+        spent: Mapping[str, int] | None = None,
+        closed: Iterable[str] = (),
     ) -> int:
         """Begin a new epoch after a restore: nothing that was declared before may be asked.
 
-        spent: passport id -> runs that count as spent. Data versions are closed until declared
-        anew; see `declare`.
+        envelope: the controller's signed word. start: the (size, root) that it is signed over.
+        spent: passport id -> runs that count as spent. closed: data versions, beside those in the
+        log, that stay closed: what the lost log had charged for them is not known.
         """
+        sha256, runs = sha256_hex(envelope), dict(spent or {})
         with self._transaction() as engine:
-            self._require_next(engine, epoch)
-            leaf = self._append(engine, "epoch", {**body, "epoch": epoch}, at)
-            engine.execute("DELETE FROM fresh")
+            # Backups older than an epoch exist: numbers rise, they need not follow each other.
+            size = self._size(engine)
+            here = (size, tree.root(size, self._node(engine)))
+            if epoch <= self._epoch(engine) or (start is not None and start != here):
+                raise Refused(
+                    "That epoch was signed for another state of this log.",
+                    "Sign the next one.",
+                    code="epoch",
+                )
+            shut = sorted({*_declared(engine), *closed})
+            body = {
+                "digest": str(epoch), "envelope": sha256, "passport": self.node, "epoch": epoch,
+                "spent": runs, "closed": shut,
+            }  # fmt: skip
+            leaf = self._append(engine, "epoch", body, at)
+            self._put(engine, leaf, "epoch", str(epoch), self.node, envelope)
             engine.execute("INSERT OR REPLACE INTO about VALUES ('epoch', ?)", (str(epoch),))
-            for passport, runs in spent.items():
+            engine.execute("DELETE FROM fresh")
+            engine.executemany("INSERT OR IGNORE INTO closed VALUES (?)", [(v,) for v in shut])
+            for passport, most in runs.items():
                 engine.execute(
                     "INSERT INTO budget VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET "
                     "spent = max(spent, excluded.spent)",
-                    (f"passport {passport}", runs),
+                    (f"passport {passport}", most),
                 )
-        self.epoch = epoch
-        return leaf
+            return leaf
 
-    def _require_next(self, engine: sqlite3.Connection, epoch: int) -> None:
-        if epoch != int(self._about(engine).get("epoch", "1")) + 1:
-            raise Refused("That is not this node's next epoch.", "Sign the next one.", code="epoch")
+    def put_epoch(
+        self, node: str, new: notes.Checkpoint, note: str, epoch: int, envelope: bytes, at: str
+    ) -> None:
+        """Keep another node's new epoch, and witness its log from where the epoch begins.
+
+        note: the checkpoint `new` with its owner's signature alone.
+        """
+        with self._transaction() as engine:
+            if epoch <= self._epoch_of(engine, node):
+                raise Refused("That epoch is not new here.", "Sign the next one.", code="epoch")
+            sha256 = sha256_hex(envelope)
+            body = {"digest": str(epoch), "envelope": sha256, "passport": node}
+            leaf = self._append(engine, "epoch", body, at)
+            self._put(engine, leaf, "epoch", str(epoch), node, envelope)
+            engine.execute("INSERT INTO seen VALUES (?, ?, ?)", (new.origin, new.size, note))
+
+    def epoch_of(self, node: str) -> int:
+        """Return the newest epoch of a node that was laid before this ledger, or its own."""
+        with self._reading() as engine:
+            return self._epoch_of(engine, node)
+
+    def _epoch_of(self, engine: sqlite3.Connection, node: str) -> int:
+        if node == self.node:
+            return self._epoch(engine)
+        row = engine.execute(
+            "SELECT max(CAST(digest AS INTEGER)) FROM document "
+            "WHERE kind = 'epoch' AND passport = ?",
+            (node,),
+        ).fetchone()
+        return int(row[0] or 1)
 
     def declare(self, body: dict[str, Any], at: str) -> int:
-        """Log a declared data version, and open it in this epoch. body: {source, version}."""
+        """Log a declared data version, and open it in this epoch. body: {source, version}.
+
+        Raises Refused (code 'epoch') for data that were there when an epoch began: what was asked
+        of them before is not known any more, whatever they are called now.
+        """
         with self._transaction() as engine:
+            version = body["version"]
+            if engine.execute("SELECT 1 FROM closed WHERE version = ?", (version,)).fetchone():
+                raise Refused(
+                    "These data were there before the log was restored: they stay closed.",
+                    "Declare a data version when the data are newer.",
+                    code="epoch",
+                    where=str(body.get("source", self.node)),
+                )
             leaf = self._append(engine, "data-version", body, at)
-            engine.execute("INSERT OR IGNORE INTO fresh VALUES (?)", (body["version"],))
+            engine.execute("INSERT OR IGNORE INTO fresh VALUES (?)", (version,))
             return leaf
 
     def _require_open(self, engine: sqlite3.Connection, versions: Iterable[str]) -> None:
-        if self.epoch == 1:
+        if self._epoch(engine) == 1:
             return
         for version in versions:
             if not engine.execute("SELECT 1 FROM fresh WHERE version = ?", (version,)).fetchone():
@@ -385,6 +458,8 @@ class Ledger:
         'request') when the request was charged for anything else: a charge pays for one thing.
         """
         with self._transaction() as engine:
+            # Before anything else: what was charged in a lost log pays for nothing.
+            self._require_open(engine, body.get("versions", {}).values())
             known = engine.execute(
                 "SELECT leaf, cost FROM charge WHERE request = ?", (request,)
             ).fetchone()
@@ -395,10 +470,11 @@ class Ledger:
                 "SELECT 1 FROM first_release WHERE unit = ? AND rules = ?", (unit, rules_digest)
             ).fetchone()
             cost = 0 if done else 1
-            self._require_open(engine, body.get("versions", {}).values())
+            spends = {"data": version_key, "passport": passport_id}
             self._spend(engine, f"data {version_key}", cost, budget, "budget")
             self._spend(engine, f"passport {passport_id}", cost, most_runs, "runs")
-            leaf = self._append(engine, "charge", {**body, "unit": unit, "cost": cost}, at)
+            told = {**body, "unit": unit, "cost": cost, "spends": spends}
+            leaf = self._append(engine, "charge", told, at)
             engine.execute(
                 "INSERT INTO charge VALUES (?, ?, ?, ?, ?)",
                 (request, unit, rules_digest, cost, leaf),
@@ -541,11 +617,22 @@ class Ledger:
                 return None
             body = {"digest": digest, "envelope": sha256, "passport": passport_id}
             leaf = self._append(engine, kind, body, at)
-            engine.execute(
-                "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?)",
-                (leaf, kind, digest, passport_id, sha256, envelope),
-            )
+            self._put(engine, leaf, kind, digest, passport_id, envelope)
             return leaf
+
+    @staticmethod
+    def _put(
+        engine: sqlite3.Connection,
+        leaf: int,
+        kind: str,
+        digest: str,
+        passport: str,
+        envelope: bytes,
+    ) -> None:
+        engine.execute(
+            "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?)",
+            (leaf, kind, digest, passport, sha256_hex(envelope), envelope),
+        )
 
     def last_document(self) -> int:
         """Return the leaf of the newest document, -1 if there is none: it changes when they do."""
@@ -589,8 +676,12 @@ class Ledger:
         with self._reading() as engine:
             size = self._size(engine)
             leaves = self._check_tree(engine, size)
-            self._check_budgets(engine, leaves)
-            self._check_documents(engine, leaves)
+            try:
+                self._check_budgets(engine, leaves)
+                self._check_epoch(engine, leaves)
+                self._check_tables(engine, leaves)
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+                raise self._wrong("An entry or a stored row is not of its form.") from None
             if kept is not None:
                 self._check_extends(engine, kept, size)
             return CheckReport(size, tree.root(size, self._node(engine)).hex())
@@ -610,9 +701,12 @@ class Ledger:
             if at != expected or not isinstance(body, bytes):
                 raise self._wrong("An entry of the log is missing or damaged.", expected)
             try:
-                leaves.append(strict_json(bytes(body)))
+                told = strict_json(bytes(body))
             except BridlewayError:
-                raise self._wrong("An entry of the log is damaged.", expected) from None
+                told = None
+            if not isinstance(told, dict) or not isinstance(told.get("kind"), str):
+                raise self._wrong("An entry of the log is damaged.", expected)
+            leaves.append(told)
             hashes.append(tree.leaf_hash(bytes(body)))
         level, stored = 0, 0
         while hashes:
@@ -630,13 +724,52 @@ class Ledger:
         return leaves
 
     def _check_budgets(self, engine: sqlite3.Connection, leaves: list[dict[str, Any]]) -> None:
-        spent = sum(leaf["cost"] for leaf in leaves if leaf["kind"] == "charge")
-        for prefix in ("data", "passport"):
-            counted = engine.execute(
-                "SELECT coalesce(sum(spent), 0) FROM budget WHERE key LIKE ?", (f"{prefix} %",)
-            ).fetchone()[0]
-            if counted < spent or (counted > spent and (self.epoch == 1 or prefix == "data")):
-                raise self._wrong("The budget does not fit the charges in the log.")
+        """Spend again what the log says was spent, key by key."""
+        spent: Counter[str] = Counter()
+        for leaf in leaves:
+            if leaf["kind"] == "charge":
+                for what, key in leaf["spends"].items():
+                    spent[f"{what} {key}"] += leaf["cost"]
+            elif leaf["kind"] == "epoch":
+                for passport, runs in leaf.get("spent", {}).items():
+                    spent[f"passport {passport}"] = max(spent[f"passport {passport}"], runs)
+        stored = dict(engine.execute("SELECT key, spent FROM budget WHERE spent > 0").fetchall())
+        if stored != {key: count for key, count in spent.items() if count}:
+            raise self._wrong("The budget does not fit the charges in the log.")
+
+    def _check_epoch(self, engine: sqlite3.Connection, leaves: list[dict[str, Any]]) -> None:
+        epoch = 1
+        fresh: set[Any] = set()
+        closed: set[Any] = set()
+        for leaf in leaves:
+            if leaf["kind"] == "data-version":
+                fresh.add(leaf.get("version"))
+            elif leaf["kind"] == "epoch" and "closed" in leaf:
+                epoch, fresh, closed = leaf["epoch"], set(), closed | set(leaf["closed"])
+        told = (
+            self._epoch(engine),
+            {row[0] for row in engine.execute("SELECT version FROM fresh")} - {None},
+            {row[0] for row in engine.execute("SELECT version FROM closed")},
+        )
+        if told != (epoch, fresh - {None}, closed):
+            raise self._wrong("The epoch, or the data open in it, does not fit the log.")
+
+    def _check_tables(self, engine: sqlite3.Connection, leaves: list[dict[str, Any]]) -> None:
+        """Hold each table against its leaves, both ways: a row taken out is a fault too."""
+        counted = Counter(leaf["kind"] for leaf in leaves)
+        documents = sum("envelope" in leaf for leaf in leaves)
+        for kind, (query, names) in _TABLES.items():
+            rows = 0
+            for at, *values in engine.execute(query):
+                leaf = leaves[at] if 0 <= at < len(leaves) else {}
+                wanted = dict(zip(names, values, strict=True))
+                if {name: leaf.get(name, wanted[name]) for name in names} != wanted or (
+                    kind not in ("document", leaf.get("kind"))
+                ):
+                    raise self._wrong("What is stored does not fit the log.", at)
+                rows += 1
+            if rows != (documents if kind == "document" else counted[kind]):
+                raise self._wrong(f"Something of the log is stored no more, or twice ({kind}).")
         first: dict[tuple[str, str], tuple[str, int]] = {}
         for at, leaf in enumerate(leaves):
             if leaf["kind"] == "release":
@@ -644,26 +777,14 @@ class Ledger:
         told = engine.execute("SELECT unit, rules, request, leaf FROM first_release")
         if {(unit, rules): (request, at) for unit, rules, request, at in told} != first:
             raise self._wrong("The answers that are held against later ones do not fit the log.")
-        for listed, kind in (
-            ("SELECT request, leaf FROM charge", "charge"),
-            ("SELECT request, leaf FROM released", "release"),
+        for listed in (
+            "SELECT leaf, sha256, envelope FROM document",
+            "SELECT sealed.leaf, NULL, note FROM sealed",
         ):
-            for request, at in engine.execute(listed):
-                if (
-                    at >= len(leaves)
-                    or leaves[at]["kind"] != kind
-                    or leaves[at].get("request") != request
-                ):
-                    raise self._wrong("A stored question does not fit the log.", at)
-
-    def _check_documents(self, engine: sqlite3.Connection, leaves: list[dict[str, Any]]) -> None:
-        for at, sha256, envelope in engine.execute("SELECT leaf, sha256, envelope FROM document"):
-            logged = leaves[at].get("envelope") if at < len(leaves) else None
-            if logged != sha256 or sha256_hex(bytes(envelope)) != sha256:
-                raise self._wrong("A stored document does not fit the log.", at)
-        for at, note in engine.execute("SELECT leaf, note FROM sealed"):
-            if at >= len(leaves) or leaves[at].get("sha256") != sha256_hex(bytes(note)):
-                raise self._wrong("A sealed note does not fit the log.", at)
+            for at, sha256, content in engine.execute(listed):
+                logged = leaves[at].get("sha256" if sha256 is None else "envelope")
+                if logged != sha256_hex(bytes(content)) or sha256 not in (None, logged):
+                    raise self._wrong("A stored document does not fit the log.", at)
 
     def _check_extends(self, engine: sqlite3.Connection, kept: str, size: int) -> None:
         before = notes.verify(kept, self.node, self.signer.public)
@@ -672,6 +793,22 @@ class Ledger:
         if tree.root(before.size, self._node(engine)) != before.root:
             raise self._wrong("The log is not the one of the checkpoint kept: it was rewritten.")
 
+
+# leaf kind (or every document) -> its rows (leaf first), and the leaf's names of the rest
+_TABLES = {
+    "charge": (
+        "SELECT leaf, request, unit, rules, cost FROM charge",
+        ("request", "unit", "rules", "cost"),
+    ),
+    "release": (
+        "SELECT leaf, request, unit, rules, commitment FROM released",
+        ("request", "unit", "rules", "commitment"),
+    ),
+    "document": (
+        "SELECT leaf, kind, digest, passport FROM document", ("kind", "digest", "passport"),
+    ),
+    "sealed-note": ("SELECT leaf FROM sealed", ()),
+}  # fmt: skip
 
 _SPENT = {
     "epoch": (
@@ -687,6 +824,15 @@ _SPENT = {
         "A new version of the passport can allow more.",
     ),
 }
+
+
+def _declared(engine: sqlite3.Connection) -> list[str]:
+    """Return every data version that the log declares."""
+    rows = engine.execute(
+        'SELECT body FROM leaf WHERE instr(body, CAST(\'"kind":"data-version"\' AS BLOB))'
+    )
+    told = (strict_json(bytes(body)) for (body,) in rows)
+    return [t["version"] for t in told if t["kind"] == "data-version" and "version" in t]
 
 
 def _extends(kept: str, new: notes.Checkpoint, proof: Sequence[bytes]) -> bool:

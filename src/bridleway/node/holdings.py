@@ -202,6 +202,12 @@ class Holdings:
         write_whole(self._at(name) / "version.json", json.dumps({"version": 1, **_fields(made)}))
         return made
 
+    def version_now(self, name: str) -> str:
+        """Return the version that the source would have if it were declared as it is now."""
+        with self.opened(name) as source:
+            snapshot = source.fingerprint()
+        return digest_of({"snapshot": snapshot, "catalogue": self._declared(name)})
+
     def version(self, name: str) -> DataVersion | None:
         """Return the declared data version, or None. Raises Gap if the catalogue changed since."""
         path = self._at(name) / "version.json"

@@ -54,19 +54,11 @@ def seen_by(ledger: Ledger, nodes: Iterable[str]) -> dict[str, Any]:
     """Return node -> {origin, size, note}: the newest checkpoint that was co-signed here."""
     made: dict[str, Any] = {}
     for node in nodes:
-        origin = notes.origin_of(node, epoch_of(ledger, node))
+        origin = notes.origin_of(node, ledger.epoch_of(node))
         found = ledger.seen([origin]).get(origin)
         size, note = found or (0, "")
         made[node] = {"origin": origin, "size": size, "note": note}
     return made
-
-
-def epoch_of(ledger: Ledger, node: str) -> int:
-    """Return the newest epoch of a node that was laid before this ledger's."""
-    if node == ledger.node:
-        ledger.last_document()  # opens it
-        return ledger.epoch
-    return len(ledger.documents("epoch", node)) + 1
 
 
 def cosign(home: Home, logs: Iterable[Mapping[str, Any]], at: int) -> dict[str, Any]:
@@ -159,34 +151,74 @@ def cosigned(
                 known[witness][node]["size"] = size
                 late.add(node)
         if not late:
-            return {node: "".join(found.values()) for node, found in lines.items()}
+            return _joined(home, lines)
         for node in late:
             now = seen_of(home, [node], request)
             for witness, nodes in known.items():
                 if node in nodes:
                     nodes[node] = now[witness][node]
-            entries[node] = again(node, {w: n[node] for w, n in known.items() if node in n})
+            told_now = {w: n[node] for w, n in known.items() if node in n}
+            entries[node] = again(node, told_now)
+            _require_grown(home, node, entries[node]["note"], told_now)
             lines[node] = {}
     raise Refused(
         "The other nodes could not keep up with this node's log.", "Ask again.", code="busy"
     )
 
 
+def _joined(home: Home, lines: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return node -> its lines. Raises Refused if nobody else vouches for a log."""
+    for node, found in lines.items():
+        if not found and set(home.trust) - {node}:
+            raise Refused(
+                f"No other node co-signs the log of '{node}' now.",
+                "The other nodes were restored from backups: they begin new epochs first.",
+                where=node,
+                code="unwitnessed",
+            )
+    return {node: "".join(found.values()) for node, found in lines.items()}
+
+
+def _require_grown(home: Home, node: str, note: str, seen: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise Refused if a node's newest log is shorter than one that it signed for a witness.
+
+    What witnesses saw was asked before the node was: an honest log can only be longer. A witness
+    is believed only with the node's own signature.
+    """
+    key = home.trust[node].signing_key
+    new = notes.verify(note, node, key)
+    for one in seen.values():
+        if not one["note"]:
+            continue
+        old = notes.verify(one["note"], node, key)
+        if old.origin == new.origin and old.size > new.size:
+            raise Refused(
+                f"The log of '{node}' is shorter than it was when others saw it.",
+                "Nothing is released: call whoever audits that node.",
+                where=node,
+                code="log-rewritten",
+            )
+
+
 # -- the start
 
 
-def require_whole(home: Home, request: str) -> None:
-    """Raise Refused (code 'restored') if others saw more, or another, of this node's log."""
-    peers = [node for node in sorted(home.trust) if node != home.id][:ASKED_AT_START]
+def require_whole(home: Home, request: str, most: int | None = ASKED_AT_START) -> None:
+    """Raise Refused (code 'restored') if others saw more, or another, of this node's log.
+
+    most: how many others are asked, in the order of their ids; None for all.
+    """
+    peers = [node for node in sorted(home.trust) if node != home.id][:most]
     told = home.send_all("seen", {peer: {"nodes": [home.id]} for peer in peers}, request)
+    mine = notes.origin_of(home.id, home.ledger.epoch)
     for peer, answer in told.items():
         seen = answer.body["seen"][home.id]
+        if seen["origin"] != mine:
+            raise _restored(home.id, peer)
         if not seen["note"]:
-            if notes.origin_of(home.id, epoch_of(home.ledger, home.id)) != seen["origin"]:
-                raise _restored(home.id, peer)
             continue
         checkpoint = notes.verify(seen["note"], home.id, home.trust[home.id].signing_key)
-        if checkpoint.origin != notes.origin_of(home.id, epoch_of(home.ledger, home.id)):
+        if checkpoint.origin != mine:
             raise _restored(home.id, peer)
         try:
             same = home.ledger.root_at(checkpoint.size) == checkpoint.root
@@ -214,9 +246,14 @@ def _restored(node: str, peer: str) -> Refused:
 def make_epoch(
     ledger: Ledger, epoch: int, by: PersonCertificate, signer: Signer, reasons: str, at: str
 ) -> bytes:
-    """Return a controller's signed word that a node's log goes on in a new epoch."""
-    checkpoint = notes.verify(ledger.checkpoint(), ledger.node, ledger.signer.public)
+    """Return a controller's signed word that a node's log goes on in a new epoch, and from where.
+
+    It holds the node's own checkpoint under the new name of its log: witnesses go on from there.
+    """
+    now = notes.verify(ledger.checkpoint(), ledger.node, ledger.signer.public)
+    checkpoint = notes.Checkpoint(notes.origin_of(ledger.node, epoch), now.size, now.root)
     body = {
+        "checkpoint": notes.sign(checkpoint, ledger.signer),
         "epoch": epoch,
         "node": ledger.node,
         "size": checkpoint.size,
@@ -229,9 +266,15 @@ def make_epoch(
 
 
 def read_epoch(
-    envelope: bytes, people: Mapping[str, PersonCertificate], now: datetime
-) -> dict[str, Any]:
-    """Verify that a controller of the node signed its new epoch. Raises Refused."""
+    envelope: bytes,
+    people: Mapping[str, PersonCertificate],
+    trust: Mapping[str, NodeKeys],
+    now: datetime,
+) -> tuple[dict[str, Any], notes.Checkpoint]:
+    """Verify that a controller of the node signed its new epoch, and where it begins.
+
+    Raises Refused.
+    """
     keys = {keyid: person.public_key for keyid, person in people.items()}
     payload, signers = open_envelope(envelope, PAYLOAD_EPOCH, keys)
     body: dict[str, Any] = strict_json(payload)
@@ -248,4 +291,16 @@ def read_epoch(
             "Sign it as one: bridleway ledger new-epoch NODE --as PERSON --reasons TEXT.",
             code="epoch",
         )
-    return body
+    node, epoch = str(body["node"]), int(body["epoch"])
+    start = notes.verify(body["checkpoint"], node, trust[node].signing_key)
+    wanted = notes.Checkpoint(
+        notes.origin_of(node, epoch), body["size"], bytes.fromhex(body["root"])
+    )
+    if start != wanted or body["checkpoint"].count("\u2014") != 1:
+        raise Refused(
+            "The epoch does not begin at the checkpoint that it holds.",
+            "Sign the next one: bridleway ledger new-epoch.",
+            where=node,
+            code="epoch",
+        )
+    return body, start

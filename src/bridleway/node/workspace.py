@@ -226,6 +226,7 @@ class Workspace:
     def release_source(self, node: str, name: str) -> DataVersion:
         """Declare a data version of a source, and log it."""
         home = self.node(node)
+        home.require_started(secrets.token_hex(8))
         made = home.holdings.release(name, stamp(self.now()))
         home.ledger.declare({"source": f"{node}.{name}", "version": made.version}, made.at)
         return made
@@ -372,6 +373,7 @@ class Workspace:
         if before is not None:
             require_same(before, asking, home)
             return answer_from_receipt(before)
+        home.require_started(asking.request)
         return ask(asking, NodeRoad(home))
 
     def _question(

@@ -97,7 +97,7 @@ class Place:
         for node in self.workspace.nodes.values():
             if (node.folder / "ledger.sqlite").exists():
                 try:
-                    made[node.id] = node.ledger.check()
+                    made[node.id] = node.check_ledger()
                 except BridlewayError as error:
                     made[node.id] = error
         return made
