@@ -35,6 +35,7 @@ from typer.testing import CliRunner
 
 from bridleway import api
 from bridleway.cli.main import app
+from bridleway.node.workers.runner import Inline
 from bridleway.node.workspace import Workspace
 from tests.support import place as support
 from tests.support.markers import Markers, Search, forms, plant
@@ -44,12 +45,12 @@ UNPINNED = "SELECT tenure, COUNT(DISTINCT person) AS people FROM housing GROUP B
 
 # Functions of every layer, by the name under which they are called.
 LAYERS = (
-    "bridleway.node.node.run", "bridleway.node.node.frame_of", "bridleway.node.node.permit",
+    "bridleway.node.workers.jobs.run", "bridleway.node.workers.jobs.frame_of", "bridleway.node.node.permit",
     "bridleway.node.node.plan", "bridleway.node.node.issue", "bridleway.node.node.seal_to",
-    "bridleway.node.node.to_ipc", "bridleway.node.node.protect_figures",
+    "bridleway.node.workers.jobs.to_ipc", "bridleway.node.node.protect_figures",
     "bridleway.node.node.open_sealed", "bridleway.node.node.messages.sign",
     "bridleway.node.node.messages.verify", "bridleway.node.holdings.expand",
-    "bridleway.node.meeting.Meeting.combine", "bridleway.node.meeting.Meeting.clear",
+    "bridleway.node.workers.jobs.combined_of", "bridleway.node.workers.jobs.clear_combined",
     "bridleway.ledger.store.Ledger.charge", "bridleway.ledger.store.Ledger.release",
     "bridleway.ledger.store.tree.leaf_hash", "bridleway.keys.store._read",
     "bridleway.keys.files._password_key", "bridleway.node.workspace.ask",
@@ -472,6 +473,8 @@ class Trial:
                 file.write(f"{number},true,,,\n")
             assert self.cli("source", "release", "jobs", "claims").exit_code == 0
             with monkeypatch.context() as patch:
+                # In this process, where a layer can be made to fail.
+                patch.setattr("bridleway.node.workspace.default_runner", Inline)
                 patch.setattr(layer, fail)
                 self.cli("ask", "by-area", "-p", "renters-in-need", "--as", "city/sam-okoro",
                          "--json", person="city/sam-okoro")  # fmt: skip
