@@ -27,7 +27,7 @@ def throughput(folder: Path) -> dict[str, Any]:
     questions = {
         f"q{ward}x{tenure}": "SELECT COUNT(DISTINCT person) AS people FROM housing "
         f"WHERE ward = '{name}' AND renting = {tenure}"
-        for ward, name in enumerate(WARDS)
+        for ward, name in enumerate(WARDS[:30])
         for tenure in (0, 1)
     }
     body = passport_body(

@@ -35,7 +35,14 @@ from bridleway.node.workers import landlock, seccomp
 from bridleway.node.workers.blocks import block_of
 from bridleway.node.workers.confine import Needs, capabilities, confine
 from bridleway.node.workers.jobs import needs
-from bridleway.node.workers.runner import START_SECONDS, Inline, Runner, Workers, _result
+from bridleway.node.workers.runner import (
+    START_SECONDS,
+    Inline,
+    Runner,
+    Workers,
+    _environment,
+    _result,
+)
 from bridleway.node.workers.worker import receive
 from bridleway.node.workspace import Workspace
 from bridleway.questions.sql import Scope, parse
@@ -116,7 +123,7 @@ def _leaves(place: Workspace, node: str, kind: str) -> int:
     ("expression", "worker", "codes"),
     [
         (SLOW, "{seconds: 1, memory_mb: 4096}", {"too-long"}),
-        (LARGE, "{seconds: 30, memory_mb: 900}", {"too-large", "died"}),
+        (LARGE, "{seconds: 30, memory_mb: 1200}", {"too-large", "died"}),
     ],
     ids=["slow", "large"],
 )
@@ -628,6 +635,29 @@ def test_a_worker_imports_nothing_that_its_server_could_have_imported(tmp_path: 
     assert json.loads(done.stdout) == []
 
 
+def test_the_rehearsal_leaves_nothing_behind() -> None:
+    """No thread, no open file, and no address space that would count as used."""
+    program = (
+        "import json, os\n"
+        "from bridleway.node.workers import server, warm\n"
+        "server.load()\n"
+        "told = lambda: [len(os.listdir(f'/proc/self/{n}')) for n in ('task', 'fd')]\n"
+        "before = told()\n"
+        "warm.warm()\n"
+        "lines = open('/proc/self/status').read().splitlines()\n"
+        "size = next(int(line.split()[1]) for line in lines if line.startswith('VmSize'))\n"
+        "print(json.dumps([before, told(), size]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=_environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (threads, files), (threads_after, files_after), size = json.loads(done.stdout)
+    assert threads_after == threads
+    assert files_after <= files + 1  # a library keeps one open
+    assert size < 900 << 10
+
+
 def test_data_that_changes_while_it_is_read_is_not_answered(tmp_path: Path) -> None:
     told, blocks = _slow(tmp_path, _MODEST)
     path = tmp_path / "slow.duckdb"
@@ -711,7 +741,7 @@ def test_links_in_a_folder_are_followed_to_where_they_lead(tmp_path: Path) -> No
     [
         ("", (60, 4096)),
         ("worker: {seconds: 5}", (5, 4096)),
-        ("worker: {memory_mb: 900}", (60, 900)),
+        ("worker: {memory_mb: 1000}", (60, 1000)),
     ],
 )
 def test_the_policy_says_what_a_worker_may_take(entry: str, limits: tuple[int, int]) -> None:
@@ -720,7 +750,17 @@ def test_the_policy_says_what_a_worker_may_take(entry: str, limits: tuple[int, i
 
 
 @pytest.mark.parametrize(
-    "entry", ["5", "[5]", "{seconds: 0}", "{seconds: 1.5}", "{seconds: yes}", "{second: 5}", "null"]
+    "entry",
+    [
+        "5",
+        "[5]",
+        "{seconds: 0}",
+        "{seconds: 1.5}",
+        "{seconds: yes}",
+        "{second: 5}",
+        "null",
+        "{memory_mb: 999}",
+    ],
 )
 def test_a_limit_that_is_none_is_refused_with_its_place(entry: str) -> None:
     with pytest.raises(UsageError) as wrong:

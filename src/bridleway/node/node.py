@@ -24,7 +24,7 @@ from bridleway.keys.ring import KeyRing
 from bridleway.keys.sealed import hkdf, open_sealed, pair_secret, seal_to
 from bridleway.ledger.receipts import issue
 from bridleway.ledger.store import CheckReport, Ledger
-from bridleway.model.canonical import canonical_json, digest_of, strict_json
+from bridleway.model.canonical import canonical_json, digest_of, sha256_hex, strict_json
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Grant, Share, Task
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
@@ -37,7 +37,7 @@ from bridleway.node.holdings import Holdings, file_stamp
 from bridleway.node.meeting import Meeting, Meetings
 from bridleway.node.members import KeptMembers
 from bridleway.node.messages import Message
-from bridleway.node.overlap import Earlier, last_of, read_earlier
+from bridleway.node.overlap import Earlier, bears_on, last_of, read_earlier
 from bridleway.node.policy_file import read_policy
 from bridleway.node.protect import PERSON, Marks, protected_names
 from bridleway.node.register import Register
@@ -53,6 +53,7 @@ from bridleway.techniques.changes import Followed
 from bridleway.techniques.masks import mask
 
 LONGEST_CLOCK_SKEW = 60  # seconds that an asking may come from the future
+MOST_MET = 2_000  # earlier answers that a meeting place remembers between questions
 LONGEST_ASKING_AGE = 900  # seconds after which an asking is stale
 
 _BEFORE_THE_START = frozenset({"seen", "witness", "epoch", "catalogue"})
@@ -86,7 +87,8 @@ class Node:
         self._charged: dict[str, Grant] = {}
         self._figures: dict[str, dict[str, Any]] = {}
         self._kept: dict[str, bytes | memoryview] = {}
-        self._answers: list[tuple[dict[str, Any], Earlier | None]] = []
+        self._answers: list[tuple[str, dict[str, Any], Earlier | None]] = []
+        self._met: dict[str, tuple[dict[str, Any], Earlier | None]] = {}
         self._answers_read = -1
         self._lock = threading.Lock()
         self._starting = threading.Lock()
@@ -752,10 +754,9 @@ class Node:
         meeting = self._meeting(message)
         meeting.require_all()
         grant = meeting.grant
-        told = self.send_all("related", dict.fromkeys(grant.nodes, {}), grant.request)
-        answers = {canonical_json(a): a for t in told.values() for a in t.body["answers"]}
-        meeting.related = list(answers.values())
-        meeting.earlier = tuple(e for a in meeting.related if (e := read_earlier(a)) is not None)
+        met = self._answers_of(grant)
+        meeting.related = [told for told, _ in met]
+        meeting.earlier = tuple(one for _, one in met)
         if grant.technique == "local":
             meeting.members_key = self._own_secret("members", grant.question.digest)
         before = None
@@ -775,8 +776,28 @@ class Node:
         meeting.met(done, kept)
         return {}
 
+    def _answers_of(self, grant: Grant) -> list[tuple[dict[str, Any], Earlier]]:
+        """Ask the touched nodes what they released that this question is to be held to.
+
+        What was handed over before is not sent again.
+        """
+        with self._lock:
+            if len(self._met) > MOST_MET:
+                self._met.clear()
+            known = dict(self._met)
+        to = dict.fromkeys(grant.nodes, {"known": sorted(known)})
+        answers = self.send_all("related", to, grant.request)
+        for answer in answers.values():
+            for digest, told in answer.body["answers"].items():
+                known[digest] = (told, read_earlier(told))
+        with self._lock:
+            self._met |= known
+        listed = dict.fromkeys(d for a in answers.values() for d in a.body["order"])
+        found = [known[digest] for digest in listed]
+        return [(told, one) for told, one in found if one is not None and bears_on(one, grant)]
+
     def _earlier(self) -> list[Earlier]:
-        return [e for _, e in self._read_answers() if e is not None]
+        return [e for _, _, e in self._read_answers() if e is not None]
 
     def _members_before(self, grant: Grant, last: tuple[Last, Earlier] | None) -> bytes | None:
         if last is None:
@@ -784,12 +805,12 @@ class Node:
         key = self._own_secret("members", grant.question.digest)
         return self.members.read(grant.question.digest, dict(last[1].versions), key)
 
-    def _read_answers(self) -> list[tuple[dict[str, Any], Earlier | None]]:
+    def _read_answers(self) -> list[tuple[str, dict[str, Any], Earlier | None]]:
         """Return every stored answer of this node, read once each, in the order of release."""
         with self._lock:
             for leaf, answer in self.ledger.answers(self._answers_read):
                 told = strict_json(answer)
-                self._answers.append((told, read_earlier(told)))
+                self._answers.append((sha256_hex(answer), told, read_earlier(told)))
                 self._answers_read = leaf
             return list(self._answers)
 
@@ -798,17 +819,19 @@ class Node:
         grant = self._granted(message.request)
         if message.sender != closer(grant):
             raise Refused("Only the meeting place compares.", "Ask again.", code="linker")
-        versions = grant.versions
+        versions, known = grant.versions, set(message.body["known"])
+        found = {
+            digest: told
+            for digest, told, one in self._read_answers()
+            if one is not None
+            and (
+                one.digest == grant.question.digest
+                or any(source in versions for source in one.versions)
+            )
+        }
         return {
-            "answers": [
-                told
-                for told, one in self._read_answers()
-                if one is not None
-                and (
-                    one.digest == grant.question.digest
-                    or any(source in versions for source in one.versions)
-                )
-            ]
+            "order": list(found),
+            "answers": {digest: told for digest, told in found.items() if digest not in known},
         }
 
     def _clear(self, message: Message) -> Mapping[str, Any]:

@@ -107,6 +107,13 @@ def last_of(grant: Grant, earlier: Sequence[Earlier]) -> tuple[Last, Earlier] | 
     return Last(newest.values, newest.figures, newest.rows), newest
 
 
+def bears_on(one: Earlier, grant: Grant) -> bool:
+    """Tell whether a released answer can say anything about a question's cells."""
+    if one.digest == grant.question.digest:
+        return True
+    return comparable(one.question, in_place(canonical(grant.question), places_of(grant)))
+
+
 def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outside | None:
     """Return what earlier answers tell about this question's cells.
 

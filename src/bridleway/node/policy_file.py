@@ -40,6 +40,7 @@ _KNOWN = {
     "policy", "preset", "rules", "techniques", "callers", "budget", "results_in_the_clear",
     "worker",
 }  # fmt: skip
+_LEAST_MEMORY_MB = 1000  # the program's own code takes most of it
 _TECHNIQUES = ("local", "federated", "linked")
 
 
@@ -68,12 +69,12 @@ def policy_from(document: Document) -> Policy:
         callers=_words(document, "callers", (), None),
         budget=_whole(document, "budget", 200),
         results_in_the_clear=_flag(document, "results_in_the_clear"),
-        worker_seconds=_limit(document, "seconds", 60),
-        worker_memory_mb=_limit(document, "memory_mb", 4096),
+        worker_seconds=_limit(document, "seconds", 60, 1),
+        worker_memory_mb=_limit(document, "memory_mb", 4096, _LEAST_MEMORY_MB),
     )
 
 
-def _limit(document: Document, name: str, default: int) -> int:
+def _limit(document: Document, name: str, default: int, least: int) -> int:
     worker = document.value.get("worker", {})
     if not isinstance(worker, dict) or set(worker) - {"seconds", "memory_mb"}:
         raise UsageError(
@@ -82,9 +83,10 @@ def _limit(document: Document, name: str, default: int) -> int:
             where=document.where("worker"),
         )
     value = worker.get(name, default)
-    if type(value) is not int or value < 1:
+    if type(value) is not int or value < least:
         raise UsageError(
-            f"'worker.{name}' is not a whole number.", "Write 1 or more.",
+            f"'worker.{name}' is not a whole number, {least} or more.",
+            f"Write {name}: {default}.",
             where=document.where("worker", name),
         )  # fmt: skip
     return value

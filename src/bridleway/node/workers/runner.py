@@ -208,7 +208,9 @@ def _environment() -> dict[str, str]:
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     found["PYTHONPATH"] = os.pathsep.join([*(p for p in given if os.path.isabs(p)), own])
     # One pool of threads per worker would only fight over the cores.
-    return {**found, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    found |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    # Arrow's own pools reserve a gigabyte of addresses at once, which would count as used.
+    return {**found, "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 def _too_long(seconds: int) -> Refused:

@@ -1,7 +1,7 @@
 """The fork server: one process that has everything imported and forks per job.
 
-It starts no thread of its own and works on nothing, so that a fork finds no lock taken: the
-threads that two libraries start when imported (memory cleaners) have nothing to do either.
+It works on no data, and no thread but its own does anything when it forks, so that a worker
+finds no lock taken: those that two libraries start when imported clean memory, and wait.
 
 It is started with one end of a socket as file descriptor. Each message on it is another socket,
 over which one job arrives and its result leaves. When the owner ends, however it ends, the socket
@@ -38,7 +38,7 @@ _ROOMS = (
     "bridleway.sources.engines",
     "bridleway.sources.identifiers",
 )
-_LATER = ("scipy.optimize",)  # when there is nothing to do: only some jobs need it
+_LATER = ("scipy.optimize", "bridleway.node.workers.warm")  # when there is nothing to do
 
 
 def load() -> None:
@@ -60,12 +60,11 @@ def serve(control: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the workers
     _end_with(control)
     load()
-    gc.collect()
-    gc.freeze()  # what is imported is not touched again, so that it stays shared
+    _settle()
     waiting = list(_LATER)
     while True:
         if waiting and not select.select([control], [], [], 0.05)[0]:
-            importlib.import_module(waiting.pop(0))
+            _prepare(waiting.pop(0))
             continue
         try:
             message, handles, _, _ = socket.recv_fds(control, 1, 1, socket.MSG_CMSG_CLOEXEC)
@@ -80,6 +79,20 @@ def serve(control: socket.socket) -> None:
                 continue
             finally:
                 os.close(handle)
+
+
+def _prepare(name: str) -> None:
+    """Import a module that makes work quicker, and rehearse if it can."""
+    module = importlib.import_module(name)
+    with contextlib.suppress(Exception):  # slower without it, and no worse
+        getattr(module, "warm", int)()
+    _settle()
+
+
+def _settle() -> None:
+    """Let what is there now stay shared with workers: it is not looked at again for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def _end_with(control: socket.socket) -> None:
