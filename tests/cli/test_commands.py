@@ -50,6 +50,8 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     draft(cli, folder / "later.yaml", "--fill", "precedents.reused=the same question")
     cli("passport", "submit", str(folder / "later.yaml"), "--as", "office/cas")
     cli.json("passport", "withdraw", "later", "--as", "office/cas", "--reasons", "Not now.")
+    controller = ("--as", "council/ann", "--reasons", "The disk was lost.")
+    cli.json("ledger", "new-epoch", "council", *controller)  # last: it closes what is declared
     return cli.said
 
 

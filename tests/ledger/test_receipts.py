@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Callable, Iterator
@@ -163,3 +164,55 @@ def test_a_trust_file_with_one_key_twice_is_refused(place: Workspace, tmp_path: 
     path.write_text(json.dumps(told))
     with pytest.raises(Exception, match="one key"):
         read_trust(path)
+
+
+def _lines(told: dict[str, Any], change: Callable[[list[str]], list[str]]) -> None:
+    """Change the co-signatures of one checkpoint; its owner's own line stays."""
+    release = told["ledger"][0]["release"]
+    text, _, lines = release["checkpoint"].partition("\n\n")
+    own, *others = lines.splitlines()
+    release["checkpoint"] = text + "\n\n" + "".join(f"{x}\n" for x in [own, *change(others)])
+
+
+def _of_another_time(lines: list[str]) -> list[str]:
+    dash, name, encoded = lines[0].split(" ")
+    raw = bytearray(base64.b64decode(encoded))
+    raw[11] ^= 1
+    return [f"{dash} {name} {base64.b64encode(bytes(raw)).decode()}", *lines[1:]]
+
+
+COSIGNATURES: dict[str, Callable[[list[str]], list[str]]] = {
+    "stripped": lambda lines: [],
+    "of another time": _of_another_time,
+    "of another name": lambda lines: [lines[0].replace("bridleway/", "bridleway/x-")],
+    "of another log": lambda lines: [],
+}
+
+
+@pytest.mark.parametrize("how", COSIGNATURES)
+def test_an_issuer_cannot_do_without_witnesses_or_change_their_words(
+    place: Workspace, receipt: bytes, how: str
+) -> None:
+    trust = read_trust(place.root / "trust.json")
+    told = copy.deepcopy(_body(receipt))
+    _lines(told, lambda lines: lines)
+    verify(issue(told, place.node("linker").signer), trust)  # unchanged, it holds
+    if how == "of another log":
+        theirs = told["ledger"][1]["release"]["checkpoint"].partition("\n\n")[2].splitlines()
+        _lines(told, lambda lines: theirs[1:])
+    else:
+        _lines(told, COSIGNATURES[how])
+    with pytest.raises(Refused) as refused:
+        verify(issue(told, place.node("linker").signer), trust)
+    assert refused.value.code == "receipt"
+
+
+def test_a_receipt_says_where_nobody_could_co_sign(place: Workspace) -> None:
+    with pytest.raises(Refused) as refused:
+        unpinned = "SELECT COUNT(DISTINCT person) AS n FROM housing"
+        place.ask(unpinned, "renters-in-need", ASKER, PASSWORD)
+    trust = read_trust(place.root / "trust.json")
+    receipt = refused.value.receipt  # type: ignore[attr-defined]
+    alone = verify(receipt, {"city": trust["city"]})
+    assert any("nobody could co-sign" in check for check in alone.checks)
+    assert not any("nobody could" in check for check in verify(receipt, trust).checks)

@@ -274,8 +274,12 @@ class _Check:
         found = notes.cosigners(note, others, node)
         if others and not found:
             raise _fails(f"no other node co-signed the log of '{node}'.")
-        told = f"the log of '{node}' is co-signed by {', '.join(found)}"
-        if found and told not in self.checks:
+        told = (
+            f"the log of '{node}' is co-signed by {', '.join(found)}"
+            if found
+            else f"nobody could co-sign the log of '{node}': the trust file has no other node"
+        )
+        if told not in self.checks:
             self.checks.append(told)
 
     @staticmethod
