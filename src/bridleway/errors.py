@@ -9,14 +9,36 @@ BridlewayError
 A question whose every cell is withheld is no error: its answer carries exit code 4
 (`WITHHELD_EXIT_CODE`). Every error is one sentence, the place, and the remedy. None ever
 contains a value from the data: sentences are built from names that the passport, the
-catalogue or the user's own text holds.
+catalogue or the user's own text holds. Such a name may be hostile, so what an error shows is
+short and free of control characters, whoever wrote it.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 
 WITHHELD_EXIT_CODE = 4
+MAX_NAME_SHOWN = 100
+MAX_SHOWN = 900
+
+_LONG_NAME = re.compile(rf"'([^']{{{MAX_NAME_SHOWN}}})[^']+'")
+# Control, format, surrogate, private, unassigned; line and paragraph separators.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def shown(text: str) -> str:
+    """Return a text as an error may show it: on one line, bounded, nothing hidden in it."""
+    if len(text) > MAX_NAME_SHOWN:
+        text = _LONG_NAME.sub(r"'\1…'", text)
+    if len(text) > MAX_SHOWN:
+        text = text[: MAX_SHOWN - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(
+        f"(U+{ord(c):04X})" if unicodedata.category(c) in _HIDDEN else c for c in text
+    )[:MAX_SHOWN]
 
 
 class BridlewayError(Exception):
@@ -27,10 +49,10 @@ class BridlewayError(Exception):
     kind = "error"
 
     def __init__(self, sentence: str, remedy: str = "", *, where: str = "", code: str = "") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.remedy = remedy
-        self.where = where
+        super().__init__(shown(sentence))
+        self.sentence = shown(sentence)
+        self.remedy = shown(remedy)
+        self.where = shown(where)
         self.code = code or self.kind
 
     def __str__(self) -> str:

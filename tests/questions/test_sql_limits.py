@@ -36,6 +36,7 @@ HEAD = "SELECT COUNT(*) FROM housing WHERE "
         HEAD + '"' * 10_000,
         HEAD + "'" * 10_001,
         HEAD + "." * 10_000,
+        "SELECT COUNT(*) FROM housing " + "JOIN health housing " * 40,
         "SELECT " + "COUNT(*), " * 1_000 + "COUNT(*) FROM housing",
         "x" * 10_000_000,
         "é" * (MAX_TEXT_BYTES - 1),
