@@ -25,7 +25,7 @@ from bridleway.model.question import (
     columns_in,
     tables_in,
 )
-from bridleway.questions.check_bounds import bounds_of
+from bridleway.questions.check_bounds import bounds_of, require_one_scale
 from bridleway.questions.sql_text import date_of
 
 _HOLDS: dict[ColumnType, str] = {
@@ -91,10 +91,12 @@ class Types:
                 where=_place(node),
                 code="types",
             )
+        self._require_one_scale((node.left, node.right))
         return Compare(node.op, self.as_kind(node.left, kind), self.as_kind(node.right, kind))
 
     def _in(self, node: In) -> In:
         kind = self._joined((node.item, *node.values))
+        self._require_one_scale((node.item, *node.values))
         values = tuple(_literal_as(value, kind, _place(node)) for value in node.values)
         return In(self.as_kind(node.item, kind), values)
 
@@ -117,7 +119,10 @@ class Types:
         if isinstance(node, Literal):
             return _literal_kind(node)
         if isinstance(node, Case):
-            return self._joined(_results(node))
+            kind = self._joined(_results(node))
+            if kind in ("integer", "decimal"):  # such a CASE is computed, not compared as stored
+                bounds_of(node, self.facts)
+            return kind
         for operand in (node.left, node.right):
             kind = self.kind(operand)
             if kind not in ("integer", "decimal"):
@@ -147,6 +152,16 @@ class Types:
         if own != kind and not {own, kind} <= {"integer", "decimal"}:
             raise _mismatch(own, kind, _place(node))
         return node
+
+    def _computes(self, node: Scalar) -> bool:
+        return isinstance(node, Arithmetic) or (
+            isinstance(node, Case) and self.kind(node) in ("integer", "decimal")
+        )
+
+    def _require_one_scale(self, nodes: Sequence[Scalar]) -> None:
+        """Numbers that meet a calculation are compared as fixed-point ones of its scale."""
+        if any(map(self._computes, nodes)):
+            require_one_scale([bounds_of(node, self.facts) for node in nodes])
 
     def _joined(self, nodes: Sequence[Scalar]) -> ColumnType:
         """Return the one type that scalars share; a text among dates has to write a date."""
