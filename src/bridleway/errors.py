@@ -9,18 +9,23 @@ BridlewayError
 A question whose every cell is withheld is no error: its answer carries exit code 4
 (`WITHHELD_EXIT_CODE`). Every error is one sentence, the place, and the remedy. None ever
 contains a value from the data: sentences are built from names that the passport, the
-catalogue or the user's own text holds.
+catalogue or the user's own text holds. Such a name may be hostile, so what an error shows is
+short and free of control characters, whoever wrote it.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
 WITHHELD_EXIT_CODE = 4
 OUT_OF_MEMORY = "memory"  # the code of every error that means that memory ran out
+MAX_NAME_SHOWN = 100
+MAX_SHOWN = 900
 
-
+# A quote that opens: an apostrophe, or the quote that closes a name, follows a letter.
+_LONG_NAME = re.compile(rf"(?<!\w)'([^']{{{MAX_NAME_SHOWN}}})[^']+'(?!\w)")
 _STEERING = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 
@@ -38,6 +43,14 @@ def plain(text: str) -> str:
     )
 
 
+def shown(text: str) -> str:
+    """Return a text as an error may show it: plain, and bounded however long its names are."""
+    text = plain(text)
+    if len(text) > MAX_NAME_SHOWN:
+        text = _LONG_NAME.sub(r"'\1…'", text)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
 class BridlewayError(Exception):
     """A sentence for a person, where it happened, and what to do about it."""
 
@@ -46,10 +59,10 @@ class BridlewayError(Exception):
     kind = "error"
 
     def __init__(self, sentence: str, remedy: str = "", *, where: str = "", code: str = "") -> None:
-        super().__init__(plain(sentence))
-        self.sentence = plain(sentence)
-        self.remedy = plain(remedy)
-        self.where = plain(where)
+        super().__init__(shown(sentence))
+        self.sentence = shown(sentence)
+        self.remedy = shown(remedy)
+        self.where = shown(where)
         self.code = code or self.kind
 
     def __str__(self) -> str:

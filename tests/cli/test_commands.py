@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bridleway.cli.main import app
-from tests.cli.conftest import LOCAL, PASSWORD, Cli, draft
+from tests.cli.conftest import LOCAL, PASSWORD, Cli, copy_of, draft
 
 ROOT = Path(__file__).resolve().parents[2]
 _FREE = {"values", "roles", "figures", "key"}  # their keys depend on the question
@@ -51,7 +51,8 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     cli("passport", "submit", str(folder / "later.yaml"), "--as", "office/cas")
     cli.json("passport", "withdraw", "later", "--as", "office/cas", "--reasons", "Not now.")
     controller = ("--as", "council/ann", "--reasons", "The disk was lost.")
-    cli.json("ledger", "new-epoch", "council", *controller)  # last: it closes what is declared
+    lost = Cli(copy_of(cli.place, folder / "place"), said=cli.said)
+    lost.json("ledger", "new-epoch", "council", *controller)
     return cli.said
 
 

@@ -77,7 +77,7 @@ def released(made: Table, **more: Any) -> Cleared:
     )
     return clear(
         Combined(made.cells, made.asked, {}), question, made.rules, made.measures,
-        made.sensitivity, more.pop("last", None), made.outside,
+        made.sensitivity, more.pop("last", None), [made.outside] if made.outside else [],
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from tests.faults.kills import prepare
 from tests.faults.place import ASKER, LINKED, LOCAL, PASSPORT, TOUCHED
 
 MB = 1 << 20
-LONGEST = 60  # seconds
+LONGEST = 20  # seconds
 # What a process may say: a node's own sentence, or plainly that there is no memory.
 CLEAR = ("error", "memory")
 CASES: dict[str, Callable[[], None]] = {

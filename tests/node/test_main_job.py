@@ -100,7 +100,7 @@ def test_a_request_id_is_of_one_question_and_one_person(place: Workspace) -> Non
     place.ask("by-area", "renters-in-need", ASKER, PASSWORD, request="used-1")
     with pytest.raises(Refused) as caught:
         place.ask("rent-by-area", "renters-in-need", ASKER, PASSWORD, request="used-1")
-    assert caught.value.code == "request"
+    assert caught.value.code == "request-taken"
     with Workspace.open(place.root) as again, pytest.raises(BridlewayError):
         again.ask("by-area", "renters-in-need", ASKER, "wrong", request="used-1")
 

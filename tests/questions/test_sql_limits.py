@@ -36,11 +36,12 @@ HEAD = "SELECT COUNT(*) FROM housing WHERE "
         HEAD + '"' * 10_000,
         HEAD + "'" * 10_001,
         HEAD + "." * 10_000,
+        "SELECT COUNT(*) FROM housing " + "JOIN health housing " * 40,
         "SELECT " + "COUNT(*), " * 1_000 + "COUNT(*) FROM housing",
         "x" * 10_000_000,
         "é" * (MAX_TEXT_BYTES - 1),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_heavy_text_is_refused_at_once(text: str) -> None:
     """No text costs more than a fraction of a second or ends in a RecursionError (C09, C10)."""

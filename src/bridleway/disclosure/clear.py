@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import ModuleType
 from typing import Any
 
 from bridleway.disclosure import rounding
@@ -45,13 +46,14 @@ def clear(
     measures: Mapping[str, MeasureFacts],
     sensitivity: Sensitivity,
     last: Last | None = None,
-    outside: Outside | None = None,
+    outsides: Sequence[Outside] = (),
     rivals: tuple[tuple[str, str], ...] = (),
 ) -> Cleared:
     """Return what may leave. measures: by measure name; sensitivity: of predicates and groups.
 
-    last: what was released of the question on an earlier data version; outside: what other
-    answers tell; rivals: pairs of numbers that conditions inside measures could be subtracted by.
+    last: what was released of the question on an earlier data version; outsides: what
+    other answers tell, group by group; rivals: pairs of numbers that conditions inside measures
+    could be subtracted by.
 
     Raises Refused when there are more cells than the rules allow.
     """
@@ -64,12 +66,13 @@ def clear(
     functions = {m.name: m.function for m in question.measures}
     table = Table(
         combined.cells, combined.asked, rules, functions, measures, sensitivity,
-        None if last is None else last.cells, outside, rivals,
+        None if last is None else last.cells, None, rivals,
     )  # fmt: skip
     hidden: dict[int, str] = {}
     failed: dict[int, list[str]] = {}
+    views = [replace(table, outside=one) for one in outsides] or [table]
     for rule in rules_in_order():
-        for position in sorted(rule.hide(table, hidden)):
+        for position in sorted(_hide(rule, views, hidden)):
             hidden.setdefault(position, rule.NAME)
             failed.setdefault(position, []).append(rule.NAME)
     shown = [
@@ -87,7 +90,7 @@ def clear(
     return Cleared(
         cells=tuple(_ordered(shown, question)),
         rules=rules,
-        figures=_held_figures(_apart_figures(combined.figures, table), last, rules),
+        figures=_held_figures(_apart_figures(combined.figures, views), last, rules),
         reasons=reasons,
         statuses=statuses(table, failed),
         held=tuple(i for i, name in sorted(hidden.items()) if name == held.NAME),
@@ -131,10 +134,22 @@ def _parts(table: Table, position: int) -> dict[str, int]:
     return made
 
 
-def _apart_figures(figures: Mapping[str, int], table: Table) -> dict[str, Any]:
+def _hide(rule: ModuleType, views: Sequence[Table], hidden: Collection[int]) -> set[int]:
+    """Return what a rule hides: with other answers in view, until no view asks for more."""
+    if not rule.LOOKS_OUTSIDE or len(views) == 1:
+        return set(rule.hide(views[0], hidden))
+    made: set[int] = set()
+    while True:
+        more = {i for view in views for i in rule.hide(view, {*hidden, *made})} - made
+        if not more:
+            return made
+        made |= more
+
+
+def _apart_figures(figures: Mapping[str, int], views: Sequence[Table]) -> dict[str, Any]:
     """Return side figures as they may leave, but none that nearly repeats an earlier answer."""
-    made = protect_figures(figures, table.rules)
-    if MATCHED in made and differencing.base_too_near(table, figures[MATCHED]):
+    made = protect_figures(figures, views[0].rules)
+    if MATCHED in made and any(differencing.base_too_near(v, figures[MATCHED]) for v in views):
         made[MATCHED] = "withheld"
     return made
 

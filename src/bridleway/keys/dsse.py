@@ -133,7 +133,7 @@ def _parse(envelope: bytes, payload_type: str) -> tuple[bytes, list[tuple[str, b
             raise bad
         signed: list[tuple[str, bytes]] = []
         for item in signatures:
-            if set(item) != {"keyid", "sig"}:
+            if set(item) != {"keyid", "sig"} or not isinstance(item["keyid"], str):
                 raise bad
             signed.append((item["keyid"], base64.b64decode(item["sig"], validate=True)))
     except (BridlewayError, TypeError, ValueError, AttributeError, binascii.Error):

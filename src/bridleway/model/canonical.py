@@ -18,13 +18,14 @@ def canonical_json(value: Any) -> bytes:
     Raises UsageError where the value cannot be written that way.
     """
     _check(value, 0)
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
     try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UsageError("The document holds half a character.", "Correct the text.") from None
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        ).encode("utf-8")
+    except ValueError:  # half of a surrogate pair, or a number of thousands of digits
+        raise UsageError(
+            "The document holds text or a number that cannot be written.", "Correct it."
+        ) from None
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -85,11 +86,17 @@ def strict_json(data: bytes, most: int = MAX_JSON_BYTES) -> Any:
             "The document is not strict JSON.", "Restore it or make it anew."
         ) from None
     _check(value, 0)
-    if b"\\u" in data and any(
-        "\ud800" <= c <= "\udfff" for c in json.dumps(value, ensure_ascii=False)
-    ):
-        raise UsageError("The document holds half a character.", "Correct the text.")
+    if b"\\u" in data:
+        _refuse_half_characters(value)
     return value
+
+
+def _refuse_half_characters(value: Any) -> None:
+    """Refuse what only an escape can write: half of a surrogate pair is not a character."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except ValueError:
+        raise UsageError("The document holds half a character.", "Write it whole.") from None
 
 
 def sha256_hex(data: bytes) -> str:

@@ -211,14 +211,21 @@ class Holdings:
     def version(self, name: str) -> DataVersion | None:
         """Return the declared data version, or None. Raises Gap if the catalogue changed since."""
         path = self._at(name) / "version.json"
-        if not path.exists():
-            return None
         try:
-            body = json.loads(path.read_text())
+            text = path.read_text()
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # too many open files, a failing disk: not what is declared
+            raise Fault(
+                f"The data version of '{self.node}.{name}' cannot be read now ({error.strerror}).",
+                "Check the machine's disk and its limit on open files; then ask again.",
+            ) from None
+        try:
+            body = json.loads(text)
             made = DataVersion(
                 body["id"], body["at"], body["snapshot"], body["catalogue"], body["stamp"]
             )
-        except (ValueError, KeyError, OSError):
+        except (ValueError, KeyError, TypeError):
             raise Gap(
                 f"The data version of '{self.node}.{name}' cannot be read.",
                 f"Declare it anew: bridleway source release {self.node} {name}.",

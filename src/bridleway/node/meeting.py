@@ -18,7 +18,7 @@ from bridleway.model.flow import ALL, Cell, Cleared, Combined, Grant
 from bridleway.model.plan import Plan, Recipe
 from bridleway.node.meter import Meter
 from bridleway.node.note import notes_of
-from bridleway.node.overlap import Earlier, last_of, outside_of, record_of, rivals_of
+from bridleway.node.overlap import Earlier, last_of, outsides_of, record_of, rivals_of
 from bridleway.questions.plan import plan
 from bridleway.techniques.cells import count, people_matched
 from bridleway.techniques.changes import Followed
@@ -157,7 +157,7 @@ def clear_combined(
         grant,
         recipe,
         None if last is None else last[0],
-        outside_of(grant, recipe, earlier),
+        outsides_of(grant, recipe, earlier),
     )
     return {
         "answer": answer_body(cleared, grant, recipe),
@@ -178,7 +178,7 @@ def cleared_of(
     grant: Grant,
     recipe: Recipe,
     last: Last | None = None,
-    outside: Outside | None = None,
+    outsides: Sequence[Outside] = (),
 ) -> Cleared:
     """Apply the grant's rules to a combined result."""
     measures = {
@@ -202,7 +202,7 @@ def cleared_of(
         measures,
         sensitivity,
         last,
-        outside,
+        outsides,
         rivals_of(grant),
     )
 

@@ -17,10 +17,12 @@ from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import ALL, Cleared, Grant
 from bridleway.model.plan import Recipe, branch_name
 from bridleway.model.policy import Rules
-from bridleway.model.question import Question, question_from_json
+from bridleway.model.question import Column, Question, question_from_json
 from bridleway.questions.apart import comparable, family, in_place, place_of, rivals
-from bridleway.questions.atoms import SUMMED, Atoms, Flags, TooManyAtoms
+from bridleway.questions.atoms import MOST_ATOMS, SUMMED, Atoms, Flags, TooManyAtoms, columns_of
 from bridleway.questions.canonical import canonical
+
+MOST_TOGETHER = 1 << 14  # atoms of one group of answers: what is weighed within a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,12 @@ def bears_on(one: Earlier, grant: Grant) -> bool:
     return comparable(one.question, in_place(canonical(grant.question), places_of(grant)))
 
 
-def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outside | None:
-    """Return what earlier answers tell about this question's cells.
+def outsides_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> list[Outside]:
+    """Return what earlier answers tell about this question's cells, over few sets of blocks.
+
+    All earlier answers are looked at together as far as `MOST_TOGETHER` atoms tell them apart;
+    more of them are looked at in groups, those with the most columns in common first, so that
+    the new answer and each earlier one always stand side by side.
 
     Only answers over the same joined people can be compared by their texts; where joins differ,
     cell keys are required instead. A question that was never asked before is also held to the
@@ -125,21 +131,64 @@ def outside_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> Outs
     question = in_place(canonical(grant.question), places)
     near = [e for e in earlier if _is_comparable(e.question, question, grant.rules)]
     others = [e for e in near if _same_data(e, grant)]
-    same = len(others)
     if last_of(grant, earlier) is None:
         newest = {e.digest: e for e in near if not _same_data(e, grant)}
         known = {e.digest for e in others}
         others += [e for digest, e in newest.items() if digest not in known]
-    if not others:
-        return None
-    tables = _all_facts({places[t]: grant.facts(t)[0] for t in grant.question.tables}, others)
+    mine = {places[t]: grant.facts(t)[0] for t in grant.question.tables}
+    made = []
+    for group in _groups(question, mine, others):
+        group.sort(key=lambda e: not _same_data(e, grant))
+        same = sum(_same_data(e, grant) for e in group)
+        try:
+            atoms = _atoms(question, mine, group, MOST_ATOMS)
+        except TooManyAtoms:
+            nothing = np.zeros((0, 0), dtype=bool)
+            number = np.zeros(0, dtype=np.int64)
+            return [Outside(nothing, nothing, number, number, untold=True)]
+        made.append(_Outside(atoms, recipe, group, same).made())
+    return made
+
+
+def _atoms(
+    question: Question, mine: Mapping[str, TableFacts], others: Sequence[Earlier], most: int
+) -> Atoms:
+    questions = [question, *(e.question for e in others)]
+    return Atoms(questions, _all_facts(mine, others), undeclared=True, most=most)
+
+
+def _groups(
+    question: Question, mine: Mapping[str, TableFacts], others: Sequence[Earlier]
+) -> list[list[Earlier]]:
+    """Sort earlier answers into as few groups as `MOST_TOGETHER` atoms allow, by their columns."""
+    alike: dict[frozenset[Column], list[Earlier]] = {}
+    for one in others:
+        alike.setdefault(columns_of(one.question), []).append(one)
+    own = columns_of(question)
+    waiting = sorted(alike, key=lambda columns: (len(columns - own), -len(columns & own)))
+    made: list[list[Earlier]] = []
+    for columns in waiting:
+        for group in made:
+            try:
+                _atoms(question, mine, [*group, *alike[columns]], MOST_TOGETHER)
+            except TooManyAtoms:
+                continue
+            group += alike[columns]
+            break
+        else:
+            made += _pieces(question, mine, alike[columns])
+    return made
+
+
+def _pieces(
+    question: Question, mine: Mapping[str, TableFacts], others: list[Earlier]
+) -> list[list[Earlier]]:
+    """Return answers about the same columns together, or each by itself if they are too many."""
     try:
-        atoms = Atoms([question, *(e.question for e in others)], tables, undeclared=True)
+        _atoms(question, mine, others, MOST_ATOMS)
     except TooManyAtoms:
-        nothing = np.zeros((0, 0), dtype=bool)
-        number = np.zeros(0, dtype=np.int64)
-        return Outside(nothing, nothing, number, number, untold=True)
-    return _Outside(atoms, recipe, others, same).made()
+        return [[one] for one in others]
+    return [others]
 
 
 def rivals_of(grant: Grant) -> tuple[tuple[str, str], ...]:

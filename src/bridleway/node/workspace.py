@@ -123,13 +123,19 @@ class Workspace:
 
     @classmethod
     def open(
-        cls, root: str | os.PathLike[str] = ".", clock: Callable[[], datetime] = _utc_now
+        cls,
+        root: str | os.PathLike[str] = ".",
+        clock: Callable[[], datetime] = _utc_now,
+        runner: Runner | None = None,
     ) -> Workspace:
-        """Open the workspace in a folder or in the nearest folder above it."""
+        """Open the workspace in a folder or in the nearest folder above it.
+
+        runner: what runs the jobs that touch data; worker processes unless it is given.
+        """
         start = Path(root).resolve()
         for folder in (start, *start.parents):
             if (folder / "workspace.json").exists():
-                place = cls(folder, clock)
+                place = cls(folder, clock, runner)
                 for node in place.nodes.values():
                     node.keyring.require_private()
                 return place

@@ -85,6 +85,7 @@ class Atoms:
         tables: Mapping[str, TableFacts],
         undeclared: bool = False,
         alike: bool = False,
+        most: int = MOST_ATOMS,
     ) -> None:
         self.questions = questions
         self.tables = tables
@@ -114,7 +115,7 @@ class Atoms:
             self._add(("in", table), _points([True, False], [0.5, 0.5], null=False))
         self.shape = tuple(len(axis.weights) for axis in self._axes)
         size = reduce(lambda a, b: a * b, self.shape, 1)
-        if size > MOST_ATOMS:
+        if size > most:
             raise TooManyAtoms
         self.size = size
 
@@ -355,6 +356,12 @@ def _grouping_sets(width: int) -> list[tuple[int, ...]]:
 
 
 # -- what questions mention
+
+
+def columns_of(question: Question) -> frozenset[Column]:
+    """Return the columns by which a question tells people apart."""
+    inside = (column for leaf in _leaves([question]) for column in columns_in(leaf))
+    return frozenset((*_grouped([question]), *inside))
 
 
 def _leaves(questions: Sequence[Question]) -> Iterable[Predicate]:

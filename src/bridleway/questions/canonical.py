@@ -78,11 +78,22 @@ def canonical(question: Question) -> Question:
         limit is None or (type(limit) is int and 1 <= limit <= MAX_LIMIT),
         "LIMIT is not a whole number from 1.",
     )
+    make = _canonical if _is_hashable(question) else _canonical.__wrapped__
+    try:
+        return make(question)
+    except (TypeError, AttributeError, ValueError, RecursionError):
+        # JSON of another node can put any noun, or none, into any place.
+        raise UsageError(
+            "A part of the question is malformed.", "Parse it from SQL.", code="malformed"
+        ) from None
+
+
+def _is_hashable(question: Question) -> bool:
     try:
         hash(question)
-    except (TypeError, RecursionError):  # a malformed noun: say what is wrong with it
-        return _canonical.__wrapped__(question)
-    return _canonical(question)
+    except (TypeError, RecursionError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=512)

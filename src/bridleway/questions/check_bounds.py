@@ -36,13 +36,24 @@ def bounds_of(scalar: Scalar, facts: Mapping[str, Sequence[TableFacts]]) -> Boun
     a column has no bounds, Refused where the scalar is no number or exceeds 62 bits.
     """
     made = _bounds(scalar, facts)
-    if max(abs(made.low), abs(made.high)) > LARGEST:
+    _require_small(made)
+    return made
+
+
+def require_one_scale(compared: Sequence[Bounds]) -> None:
+    """Raise Refused where compared numbers exceed 62 bits in the smallest of their units."""
+    scale = max(bounds.scale for bounds in compared)
+    for bounds in compared:
+        _require_small(bounds.at(scale))
+
+
+def _require_small(bounds: Bounds) -> None:
+    if max(abs(bounds.low), abs(bounds.high)) > LARGEST:
         raise Refused(
             "The calculation can exceed 62 bits at its scale.",
             "Multiply fewer columns, or tighten bounds and scale in the catalogue.",
             code="too-large",
         )
-    return made
 
 
 def _bounds(scalar: Scalar, facts: Mapping[str, Sequence[TableFacts]]) -> Bounds:

@@ -25,10 +25,9 @@ from bridleway.model.question import (
     columns_in,
     tables_in,
 )
-from bridleway.questions.check_bounds import bounds_of
+from bridleway.questions.check_bounds import bounds_of, require_one_scale
 from bridleway.questions.sql_text import date_of
 
-_NUMBERS = ("integer", "decimal")
 _HOLDS: dict[ColumnType, str] = {
     "text": "text",
     "integer": "whole numbers",
@@ -84,7 +83,6 @@ class Types:
 
     def _compare(self, node: Compare) -> Compare:
         kind = self._joined((node.left, node.right))
-        self._require_bounds((node.left, node.right))
         ordering = node.op not in ("=", "<>")
         if ordering and kind in ("text", "boolean"):
             raise Refused(
@@ -93,11 +91,12 @@ class Types:
                 where=_place(node),
                 code="types",
             )
+        self._require_one_scale((node.left, node.right))
         return Compare(node.op, self.as_kind(node.left, kind), self.as_kind(node.right, kind))
 
     def _in(self, node: In) -> In:
         kind = self._joined((node.item, *node.values))
-        self._require_bounds((node.item,))
+        self._require_one_scale((node.item, *node.values))
         values = tuple(_literal_as(value, kind, _place(node)) for value in node.values)
         return In(self.as_kind(node.item, kind), values)
 
@@ -120,10 +119,10 @@ class Types:
         if isinstance(node, Literal):
             return _literal_kind(node)
         if isinstance(node, Case):
-            joined = self._joined(_results(node))
-            if joined in _NUMBERS:
-                bounds_of(node, self.facts)  # sources work it out in fixed point
-            return joined
+            kind = self._joined(_results(node))
+            if kind in ("integer", "decimal"):  # such a CASE is computed, not compared as stored
+                bounds_of(node, self.facts)
+            return kind
         for operand in (node.left, node.right):
             kind = self.kind(operand)
             if kind not in ("integer", "decimal"):
@@ -135,13 +134,6 @@ class Types:
                 )
         bounds_of(node, self.facts)
         return self._joined((node.left, node.right))
-
-    def _require_bounds(self, sides: Sequence[Scalar]) -> None:
-        """Check that numbers that are worked out, and what they meet, have bounds. Raises Gap."""
-        numbers = [side for side in sides if self.kind(side) in _NUMBERS]
-        if any(isinstance(side, Arithmetic | Case) for side in numbers):
-            for side in numbers:
-                bounds_of(side, self.facts)
 
     def as_kind(self, node: Scalar, kind: ColumnType) -> Scalar:
         """Return the scalar with its constants written in a type. Raises Refused."""
@@ -160,6 +152,16 @@ class Types:
         if own != kind and not {own, kind} <= {"integer", "decimal"}:
             raise _mismatch(own, kind, _place(node))
         return node
+
+    def _computes(self, node: Scalar) -> bool:
+        return isinstance(node, Arithmetic) or (
+            isinstance(node, Case) and self.kind(node) in ("integer", "decimal")
+        )
+
+    def _require_one_scale(self, nodes: Sequence[Scalar]) -> None:
+        """Numbers that meet a calculation are compared as fixed-point ones of its scale."""
+        if any(map(self._computes, nodes)):
+            require_one_scale([bounds_of(node, self.facts) for node in nodes])
 
     def _joined(self, nodes: Sequence[Scalar]) -> ColumnType:
         """Return the one type that scalars share; a text among dates has to write a date."""

@@ -49,15 +49,18 @@ def require_neighbours(text: str, tokens: Sequence[Token]) -> None:
 
 
 class _Place:
-    """Where in the statement a token stands: its clause, and brackets and CASE around it."""
+    """Where in the statement a token stands: its clause, brackets and CASE around it, a USING."""
 
     def __init__(self) -> None:
         self.clause = ""
+        self.using = False
         self.depth = 0
 
     def enter(self, token: Token) -> None:
         if token.kind == "word" and self.depth == 0 and token.upper in CLAUSES:
             self.clause = token.upper
+            self.using = False
+        self.using |= token.kind == "word" and token.upper == "USING"
         self.depth += token.text == "(" or (token.kind == "word" and token.upper == "CASE")
         self.depth -= token.text == ")" or (token.kind == "word" and token.upper == "END")
 
@@ -83,6 +86,14 @@ def _clause_problem(
         )
     if token.upper in ("GROUP", "ORDER") and after.upper != "BY":
         return _syntax(text, token, "BY is missing after this.")
+    if token.upper == "JOIN" and place.clause == "JOIN" and not place.using:
+        # sqlglot tries such a run of joins as nested ones, in time that doubles with each.
+        return Refused(
+            "The join before this one names no entity.",
+            "Write JOIN table USING (person).",
+            where=place_of(text, token.start, token.text),
+            code="join",
+        )
     return None
 
 

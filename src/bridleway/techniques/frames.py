@@ -79,7 +79,10 @@ def from_ipc(data: bytes | memoryview | pa.Buffer) -> Frame:
         with pa.ipc.open_stream(data) as reader:
             batch = reader.read_next_batch()
         flags = {k.decode(): v.decode() for k, v in (batch.schema.metadata or {}).items()}
-        return _read(batch, flags)
+        frame = _read(batch, flags)
+        if batch.num_columns and frame.count != batch.num_rows:
+            raise ValueError
+        return frame
     except (pa.ArrowException, OSError, KeyError, ValueError, StopIteration, IndexError):
         raise Fault("A partial result arrived damaged.", "Ask again.") from None
 

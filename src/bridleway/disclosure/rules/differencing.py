@@ -30,6 +30,7 @@ from bridleway.model.flow import Cell
 from bridleway.model.policy import Rules
 
 STAGE = 45
+LOOKS_OUTSIDE = True
 NAME = "differencing"
 ADVICE = "Another answer over nearly the same people is out already: ask for clearly other groups."
 

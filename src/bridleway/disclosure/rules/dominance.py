@@ -15,6 +15,7 @@ from bridleway.disclosure.table import Table
 from bridleway.model.policy import Rules
 
 STAGE = 30
+LOOKS_OUTSIDE = False
 NAME = "dominance"
 ADVICE = "Ask for counts instead of sums, or for sums over larger groups."
 

@@ -16,6 +16,7 @@ from bridleway.disclosure.table import Table
 from bridleway.model.policy import Rules
 
 STAGE = 10
+LOOKS_OUTSIDE = False
 NAME = "held"
 ADVICE = "Ask again when more people of the withheld groups have changed."
 

@@ -12,6 +12,7 @@ from bridleway.model.plan import branch_name
 from bridleway.model.policy import Rules
 
 STAGE = 40
+LOOKS_OUTSIDE = False
 NAME = "homogeneity"
 ADVICE = "Ask for broader groups, in which sensitive values differ between people."
 

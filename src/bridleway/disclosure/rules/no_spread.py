@@ -8,6 +8,7 @@ from bridleway.disclosure.table import Table
 from bridleway.model.policy import Rules
 
 STAGE = 35
+LOOKS_OUTSIDE = False
 NAME = "no spread"
 ADVICE = "Ask for the mean of broader groups, in which values differ."
 

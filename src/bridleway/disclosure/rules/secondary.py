@@ -25,6 +25,7 @@ from bridleway.model.flow import ALL
 from bridleway.model.policy import Rules
 
 STAGE = 50
+LOOKS_OUTSIDE = True
 _SLACK = 1e-6  # of the solver
 NAME = "secondary suppression"
 ADVICE = "Leave out a breakdown or a margin: fewer cells need hiding to protect the small ones."
@@ -41,15 +42,15 @@ def hide(table: Table, hidden: Collection[int]) -> set[int]:
     """Return the further cells to hide."""
     if not table.rules.secondary or not table.cells:
         return set()
-    if not table.cells[0].key and table.outside is None:
+    outside = table.outside
+    if outside is not None and outside.untold:
+        outside = None  # nothing is shown beside earlier answers that cannot be compared
+    if not table.cells[0].key and outside is None:
         return set()
     concealed = {i for i in hidden if table.asked[i]} - held.still_shown(table)
-    withheld_before = table.outside is not None and bool(
-        ((table.outside.low < 0) & table.outside.present).any()
-    )
+    withheld_before = outside is not None and bool(((outside.low < 0) & outside.present).any())
     if not concealed and not withheld_before:
         return set()
-    outside = table.outside
     net = _Net(table, concealed) if outside is None else _WideNet(table, concealed, outside)
     return net.protect() - set(hidden)
 

@@ -10,6 +10,7 @@ from bridleway.model.plan import branch_name
 from bridleway.model.policy import Rules
 
 STAGE = 20
+LOOKS_OUTSIDE = False
 NAME = "smallest group"
 ADVICE = "Ask for larger groups: wider areas, fewer or broader categories."
 

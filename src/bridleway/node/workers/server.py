@@ -19,7 +19,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # What jobs import where they need it, so that no worker has to: a test holds this list complete.
 _MODULES = (
@@ -52,8 +52,11 @@ def load() -> None:
             parts.load(room, name)
 
 
-def serve(control: socket.socket) -> None:
-    """Fork a worker for each socket that arrives, until the owner goes."""
+def serve(control: socket.socket, later: Sequence[str] = _LATER) -> None:
+    """Fork a worker for each socket that arrives, until the owner goes.
+
+    later: modules to import when there is nothing to do.
+    """
     from bridleway.node.workers.worker import work
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner decides when to stop
@@ -61,7 +64,7 @@ def serve(control: socket.socket) -> None:
     _end_with(control)
     load()
     _settle()
-    waiting = list(_LATER)
+    waiting = list(later)
     while True:
         if waiting and not select.select([control], [], [], 0.05)[0]:
             _prepare(waiting.pop(0))
