@@ -217,11 +217,10 @@ def test_a_worker_that_somebody_kills_is_one_refusal(workers: Workers, tmp_path:
     assert _left() == []
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(workers.run, "frame", *job, seconds=60, memory_mb=4096)
-        while not running.done():  # the server may have forked for itself, too
-            for child in _children(server):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-            time.sleep(0.01)
+        _wait_for(lambda: _children(server))
+        time.sleep(1)  # until then the job could still be given to another worker
+        (worker,) = _children(server)
+        os.kill(worker, signal.SIGKILL)
         with pytest.raises(Refused) as stopped:
             running.result()
     assert stopped.value.code == "died"
