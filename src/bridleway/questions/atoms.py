@@ -12,11 +12,11 @@ more sets possible, never fewer: checks built on atoms stay on the safe side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,7 @@ class Atoms:
         self._sorted: set[Column] = set()  # columns whose conditions look at more than equality
         self._axes: list[_Axis] = []
         self._place: dict[Any, int] = {}
+        self._held: dict[Predicate, tuple[Flags, Flags]] = {}  # of plain conditions
         constants: dict[Column, set[Any]] = {}
         opaque: dict[Predicate, None] = {}
         for predicate in _leaves(questions):
@@ -193,13 +194,13 @@ class Atoms:
         if isinstance(predicate, Not):
             true, false = self._holds(predicate.term)
             return false, true
-        column, _ = _plain(predicate)
-        axis = self._place[column]
-        found = [_truth(predicate, value) for value in self._axes[axis].values]
-        return (
-            self._along(axis, np.array([f is True for f in found])),
-            self._along(axis, np.array([f is False for f in found])),
-        )
+        known = self._held.get(predicate)
+        if known is None:
+            column, constants = _plain(predicate)
+            axis = self._place[column]
+            true, false = _truths(predicate, constants, self._axes[axis])
+            known = self._held[predicate] = (self._along(axis, true), self._along(axis, false))
+        return known
 
     def _along(self, axis: int, flags: NDArray[Any]) -> NDArray[Any]:
         shape = [1] * len(self._axes)
@@ -332,12 +333,23 @@ class Atoms:
         return list(made.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Axis:
     """One column's classes (a value, a point on or between constants, other, missing)."""
 
     values: tuple[Any, ...]
     weights: Weights
+
+    @cached_property
+    def places(self) -> Mapping[Any, int]:
+        """Where each value stands, by what tells values apart."""
+        named = (v for v in enumerate(self.values) if not isinstance(v[1], _Other))
+        return {_key(value): place for place, value in named if value is not None}
+
+    @cached_property
+    def null(self) -> Flags:
+        """Which class is that of missing values."""
+        return np.array([value is None for value in self.values])
 
 
 class _Other:
@@ -528,33 +540,35 @@ def _yes_or_no(predicate: Predicate) -> _Axis:
     return _Axis((True, False), np.array([share, 1 - share]))
 
 
-# -- truth of a plain condition on one class
+# -- truth of a plain condition on the classes of its column
 
 
-def _truth(predicate: Predicate, value: Any) -> bool | None:
+def _truths(predicate: Predicate, constants: Sequence[Any], axis: _Axis) -> tuple[Flags, Flags]:
+    """Return on which classes a condition is true, and on which it is false."""
+    null = axis.null
     if isinstance(predicate, IsNull):
-        return value is None
-    if value is None:
-        return None
-    if isinstance(predicate, In):
-        return any(_same(value, literal.value) for literal in predicate.values)
+        return null, ~null
     if isinstance(predicate, Like):
-        return not isinstance(value, _Other) and _like(str(value), predicate.pattern)
-    if not isinstance(predicate, Compare) or not isinstance(predicate.right, Literal):
-        return None
-    other = predicate.right.value
-    if predicate.op in ("=", "<>"):
-        return _same(value, other) == (predicate.op == "=")
-    return _compare(predicate.op, value, other)
+        true = _each(axis, lambda value: _like(str(value), predicate.pattern))
+    elif isinstance(predicate, Compare) and predicate.op not in ("=", "<>"):
+        true = _each(axis, lambda value: _compare(predicate.op, value, constants[0]))
+    else:
+        true = np.zeros(len(null), dtype=bool)
+        found = (axis.places.get(_key(constant)) for constant in constants)
+        true[[place for place in found if place is not None]] = True
+        if isinstance(predicate, Compare) and predicate.op == "<>":
+            true = ~true & ~null
+    return true, ~true & ~null
 
 
-def _same(value: Any, other: Any) -> bool:
-    return not isinstance(value, _Other) and _key(value) == _key(other)
+def _each(axis: _Axis, holds: Callable[[Any], bool]) -> Flags:
+    """Ask of each value; what is not named, or missing, is none of them."""
+    return np.array(
+        [v is not None and not isinstance(v, _Other) and holds(v) for v in axis.values], dtype=bool
+    )
 
 
-def _compare(op: str, value: Any, other: Any) -> bool | None:
-    if isinstance(value, _Other):
-        return False
+def _compare(op: str, value: Any, other: Any) -> bool:
     left, right = (value, other) if isinstance(value, str) else (_number(value), _number(other))
     return bool(
         {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op]
