@@ -127,6 +127,8 @@ def outsides_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> lis
     cell keys are required instead. A question that was never asked before is also held to the
     newest answers on other data versions; one that was is held to its own last release.
     """
+    if not grant.rules.together:
+        return []
     places = places_of(grant)
     question = in_place(canonical(grant.question), places)
     near = [e for e in earlier if _is_comparable(e.question, question, grant.rules)]
@@ -213,9 +215,11 @@ class _Outside:
 
     def __init__(self, atoms: Atoms, recipe: Recipe, others: Sequence[Earlier], same: int) -> None:
         self.atoms, self.others, self.same = atoms, others, same
+        atoms.coarsen()
+        self.size = len(atoms.base(0))
         keys = [key for kept in recipe.grouping_sets for key in recipe.keys(kept)]
         place = {key: i for i, key in enumerate(keys)}
-        self.cells = np.zeros((len(keys), atoms.size), dtype=bool)
+        self.cells = np.zeros((len(keys), self.size), dtype=bool)
         self.parts: list[tuple[int, str, Flags]] = []
         for population in atoms.populations(0):
             cell = place.get(population.key)
@@ -242,7 +246,7 @@ class _Outside:
     def made(self) -> Outside:
         """Return what is known, over the coarsest blocks that tell all figures apart."""
         atoms = self.atoms
-        earlier = np.array([f for f, *_ in self.known], dtype=bool).reshape(-1, atoms.size)
+        earlier = np.array([f for f, *_ in self.known], dtype=bool).reshape(-1, self.size)
         base = atoms.base(0)
         mine = np.vstack([self.cells, *(flags[None, :] for _, _, flags in self.parts), base])
         first, which = blocks_of(mine, earlier)

@@ -119,6 +119,42 @@ class Atoms:
         if size > most:
             raise TooManyAtoms
         self.size = size
+        self._at: tuple[NDArray[Any], ...] | None = None  # per axis, the classes looked at
+        self._which: NDArray[Any] | None = None
+
+    def coarsen(self) -> None:
+        """From here on look at one atom of each set of atoms that no figure tells apart.
+
+        `populations` and `base` then speak of these sets, `weights` of their shares. Told apart
+        by sums of random 64-bit words, as `blocks_of` does.
+        """
+        if not self._axes:
+            return
+        words = np.random.default_rng(0x5EED)
+        marks = np.zeros((1,) * len(self._axes), dtype=np.uint64)
+        for place in range(len(self.questions)):
+            marks = marks + self._marks(place, words)
+        everywhere = np.broadcast_to(marks, self.shape).reshape(-1)
+        _, first, which = np.unique(everywhere, return_index=True, return_inverse=True)
+        self._at = np.unravel_index(first, self.shape)
+        self._which = which.reshape(-1)
+        self._held.clear()
+
+    def _marks(self, place: int, words: np.random.Generator) -> NDArray[np.uint64]:
+        """Return a number for each atom, alike where it is in the same figures of a question."""
+        question = self.questions[place]
+
+        def marked(flags: Flags) -> NDArray[np.uint64]:
+            return flags * words.integers(1, 1 << 63, dtype=np.uint64)
+
+        inside = marked(self._all())
+        for _, part in self._parts(question):
+            inside = inside + marked(part)
+        for group in question.groups:
+            for _, flags in self._group(group.expression):
+                inside = inside + marked(flags)
+        made: NDArray[np.uint64] = self._where(question) * inside
+        return made + marked(self._matched(question))
 
     # -- axes
 
@@ -203,19 +239,32 @@ class Atoms:
         return known
 
     def _along(self, axis: int, flags: NDArray[Any]) -> NDArray[Any]:
+        if self._at is not None:
+            return flags[self._at[axis]]
         shape = [1] * len(self._axes)
         shape[axis] = len(flags)
         return flags.reshape(shape)
 
+    def _all(self) -> Flags:
+        return np.ones((1,) * (len(self._axes) if self._at is None else 1), dtype=bool)
+
     def _everywhere(self, flags: Flags) -> Flags:
+        if self._at is not None:
+            return np.broadcast_to(flags, self._at[0].shape if self._at else (1,))
         return np.broadcast_to(flags, self.shape).reshape(-1)
 
     def weights(self) -> Weights:
         """Return each atom's share of all people if values were spread as declared."""
         made: Weights = np.ones((1,) * len(self._axes))
         for place, axis in enumerate(self._axes):
-            made = made * self._along(place, axis.weights)
-        return np.broadcast_to(made, self.shape).reshape(-1)
+            shape = [1] * len(self._axes)
+            shape[place] = len(axis.weights)
+            made = made * axis.weights.reshape(shape)
+        every: Weights = np.broadcast_to(made, self.shape).reshape(-1)
+        if self._which is None:
+            return every
+        made = np.bincount(self._which, weights=every)
+        return made
 
     # -- populations
 
@@ -226,16 +275,8 @@ class Atoms:
         cell who meet the condition.
         """
         question = self.questions[place]
-        everywhere: Flags = np.ones((1,) * len(self._axes), dtype=bool)
-        where = everywhere if question.where is None else self._holds(question.where)[0]
-        for table in question.tables:
-            if ("in", table) in self._place:
-                where = where & self._along(self._place["in", table], np.array([True, False]))
-        parts = [("", everywhere)]
-        for measure in question.measures:
-            kind = "" if measure.function == "proportion" else SUMMED
-            for number, branch in enumerate(branches_of(measure.argument)):
-                parts.append((f"{kind}{measure.name}.{number}", self._branch(branch)))
+        where = self._where(question)
+        parts = [("", self._all()), *self._parts(question)]
         made = []
         for key, cell, asked in self._cells(question, margins):
             for part, inside in parts:
@@ -244,22 +285,39 @@ class Atoms:
                     made.append(Population(place, part, key, asked, flags))
         return made
 
-    def base(self, place: int) -> Flags:
-        """Return the people of a question's plain conditions: those whom it says it matched."""
-        question = self.questions[place]
-        where = question.where
-        conjuncts = where.terms if isinstance(where, And) else (() if where is None else (where,))
-        inside: Flags = np.ones((1,) * len(self._axes), dtype=bool)
-        for conjunct in conjuncts:
-            if not any(self._is_sensitive(column) for column in columns_in(conjunct)):
-                inside = inside & self._holds(conjunct)[0]
+    def _where(self, question: Question) -> Flags:
+        where = self._all() if question.where is None else self._holds(question.where)[0]
+        return where & self._joined(question)
+
+    def _joined(self, question: Question) -> Flags:
+        inside = self._all()
         for table in question.tables:
             if ("in", table) in self._place:
                 inside = inside & self._along(self._place["in", table], np.array([True, False]))
+        return inside
+
+    def _parts(self, question: Question) -> Iterable[tuple[str, Flags]]:
+        """Return the people whom conditions inside measures sort out, by the name of the part."""
+        for measure in question.measures:
+            kind = "" if measure.function == "proportion" else SUMMED
+            for number, branch in enumerate(branches_of(measure.argument)):
+                yield f"{kind}{measure.name}.{number}", self._branch(branch)
+
+    def base(self, place: int) -> Flags:
+        """Return the people of a question's plain conditions: those whom it says it matched."""
+        return self._everywhere(self._matched(self.questions[place]))
+
+    def _matched(self, question: Question) -> Flags:
+        where = question.where
+        conjuncts = where.terms if isinstance(where, And) else (() if where is None else (where,))
+        inside = self._joined(question)
+        for conjunct in conjuncts:
+            if not any(self._is_sensitive(column) for column in columns_in(conjunct)):
+                inside = inside & self._holds(conjunct)[0]
         for group in question.groups:
             shown = [flags for _, flags in self._group(group.expression)]
             inside = inside & reduce(np.logical_or, shown)
-        return self._everywhere(inside)
+        return inside
 
     def _is_sensitive(self, column: Column) -> bool:
         facts = self._facts(column)
@@ -267,17 +325,21 @@ class Atoms:
 
     def cut(self, flags: Flags) -> tuple[int, ...]:
         """Return the axes on which it depends who is in a set."""
-        whole = flags.reshape(self.shape)
+        whole = self._whole(flags)
         return tuple(
             axis for axis in range(len(self.shape)) if (whole != whole.take([0], axis=axis)).any()
         )
+
+    def _whole(self, flags: Flags) -> Flags:
+        every = flags if self._which is None else flags[self._which]
+        return every.reshape(self.shape)
 
     def twins(self, one: Flags, other: Flags) -> bool:
         """Tell whether two sets overlap and cut the same columns in different ways."""
         both = set(self.cut(one)) & set(self.cut(other))
         rest = tuple(axis for axis in range(len(self.shape)) if axis not in both)
-        mine = one.reshape(self.shape).any(axis=rest)
-        theirs = other.reshape(self.shape).any(axis=rest)
+        mine = self._whole(one).any(axis=rest)
+        theirs = self._whole(other).any(axis=rest)
         return bool((mine != theirs).any() and (mine & theirs).any())
 
     def _branch(self, branch: Branch) -> Flags:
@@ -290,7 +352,7 @@ class Atoms:
     ) -> Iterable[tuple[tuple[Any, ...], Flags, bool]]:
         groups = [self._group(group.expression) for group in question.groups]
         width = len(groups)
-        everything: Flags = np.ones((1,) * len(self._axes), dtype=bool)
+        everything = self._all()
         for kept in _grouping_sets(width):
             asked = (
                 len(kept) == width
@@ -322,7 +384,7 @@ class Atoms:
                 (_shown(value), self._along(axis, np.arange(len(self._axes[axis].values)) == n))
                 for n, value in enumerate(shown)
             ]
-        left: Flags = np.ones((1,) * len(self._axes), dtype=bool)
+        left = self._all()
         made: dict[Any, tuple[Any, Flags]] = {}
         for condition, result in (*expression.whens, (None, expression.otherwise)):
             value = result.value if isinstance(result, Literal) else None
