@@ -710,7 +710,7 @@ def test_a_touched_source_is_digested_once_in_a_worker(
     for question in ("second", "third"):
         place.ask(question, "renters-in-need", ASKER, PASSWORD)
     assert jobs.count("snapshot") == 1
-    assert jobs.count("frame") == 2
+    assert jobs.count("local") == 2
 
 
 @pytest.mark.parametrize(

@@ -140,3 +140,25 @@ def test_cells_are_unions_that_add_up(where: str, grouping: str) -> None:
             if all(k is ALL or k == o for k, o in zip(key, other, strict=True))
         ]  # fmt: skip
         assert (sum(f.astype(int) for f in under) == inside).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(conditions, groupings), min_size=1, max_size=3))
+def test_one_atom_of_each_kind_tells_as_much_as_all(asked: list[tuple[str, str]]) -> None:
+    """Coarsened atoms hold the same figures, shares and bases."""
+    questions = [question(where, grouping) for where, grouping in asked]
+    whole = Atoms(questions, FACTS, undeclared=True)
+    coarse = Atoms(questions, FACTS, undeclared=True)
+    coarse.coarsen()
+    for place in range(len(questions)):
+        fine = whole.populations(place)
+        few = {(p.key, p.part): p.inside for p in coarse.populations(place)}
+        assert set(few) == {(p.key, p.part) for p in fine}
+        for one, told in [
+            *((p.inside, few[p.key, p.part]) for p in fine),
+            (whole.base(place), coarse.base(place)),
+        ]:
+            assert (coarse._whole(told).reshape(-1) == one).all()
+            assert abs(coarse.weights()[told].sum() - whole.weights()[one].sum()) < 1e-9
+            assert coarse.cut(told) == whole.cut(one)
+        assert len(coarse.base(place)) <= whole.size

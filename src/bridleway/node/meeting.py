@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -25,14 +25,15 @@ from bridleway.techniques.changes import Followed
 from bridleway.techniques.federated import combine
 from bridleway.techniques.frames import Frame, from_ipc
 
-Parts: TypeAlias = Mapping[tuple[str, str], "bytes | memoryview"]
+Parts: TypeAlias = Mapping[tuple[str, str], "bytes | memoryview | Frame"]
 
 
 @dataclass
 class Meeting:
     """One question at the meeting place, from the first partial result to the release.
 
-    parts: what came, by (node, table); table is empty for masked numbers. worked: what a worker
+    parts: what came, by (node, table); table is empty for masked numbers. local: what a worker
+    has to know that answers from the only source. worked: what a worker
     made of them: never an exact cell. kept: members as bytes.
     held: positions of held cells; reasons: (cell key, rule) of hidden ones, for the sealed log.
     again: the answer was released before, and the asker's node brought it back.
@@ -41,6 +42,7 @@ class Meeting:
     grant: Grant
     plan: Plan
     parts: dict[tuple[str, str], bytes | memoryview] = field(default_factory=dict)
+    local: dict[str, Any] | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     meter: Meter = field(default_factory=Meter)
     earlier: tuple[Earlier, ...] = ()
@@ -75,6 +77,8 @@ class Meeting:
 
     def require_all(self) -> None:
         """Raise Fault that names a node whose part is missing."""
+        if self.local is not None:
+            return
         wanted = {(task.node, task.name) for task in self.plan.tasks}
         if self.grant.technique == "federated":
             wanted = {(node, "") for node in self.grant.nodes}
@@ -129,13 +133,14 @@ def combined_of(
             (m for t in recipe.tables if (m := grant.at_most.get(t)) is not None), default=1
         )
         words = [
-            np.frombuffer(parts[(node, "")], dtype="<u8").reshape(-1, 2) for node in grant.nodes
+            np.frombuffer(cast("bytes", parts[(node, "")]), dtype="<u8").reshape(-1, 2)
+            for node in grant.nodes
         ]
         cells = combine(recipe, words, at_most)
     else:
         frames: dict[str, list[Frame]] = {table: [] for table in recipe.tables}
         for (_, table), part in sorted(parts.items(), key=lambda item: item[0]):
-            frames[table].append(from_ipc(part))
+            frames[table].append(part if isinstance(part, Frame) else from_ipc(part))
         counted = count(recipe, frames, None if before is None else Followed.from_bytes(before))
         cells, followed = counted.cells, counted.followed
         if before is None and asked_before:

@@ -608,12 +608,13 @@ class Node:
         if grant.technique == "federated":
             self._send_masked(grant, made, told, tasks)
             return {}
+        if grant.technique == "local":  # nothing has to leave the worker before it is an answer
+            places = [self._place(task, grant) for task in tasks]
+            self.meetings.at(grant.request).local = {**told, "tasks": places}
+            return {}
         for task in tasks:
             done, (frame,) = self._work("frame", {**told, "task": self._place(task, grant)})
             shown = self._counted(grant, task.name, done["figures"])
-            if grant.technique == "local":
-                self.meetings.at(grant.request).keep(self.id, task.name, frame, shown)
-                continue
             body = {
                 "table": task.name,
                 "figures": self._named(shown, made.recipe.tables, grant),
@@ -763,16 +764,19 @@ class Node:
         if meeting.last is not None and meeting.members_key:
             versions = dict(meeting.last[1].versions)
             before = self.members.read(grant.question.digest, versions, meeting.members_key)
-        done, (kept,) = self._work(
-            "meet",
-            {
-                "grant": grant.to_json(),
-                "parts": [list(place) for place in meeting.parts],
-                "asked_before": meeting.last is not None,
-                "earlier": meeting.related,
-            },
-            [*meeting.parts.values(), *(() if before is None else (before,))],
-        )
+        told = {
+            "grant": grant.to_json(),
+            "parts": [list(place) for place in meeting.parts],
+            "asked_before": meeting.last is not None,
+            "earlier": meeting.related,
+        }
+        blocks = [*meeting.parts.values(), *(() if before is None else (before,))]
+        if meeting.local is None:
+            done, (kept,) = self._work("meet", told, blocks)
+        else:
+            done, (kept,) = self._work("local", {**meeting.local, **told}, blocks)
+            for table, exact in done.pop("exact").items():
+                meeting.figures |= self._counted(grant, table, exact)
         meeting.met(done, kept)
         return {}
 

@@ -240,7 +240,8 @@ class Atoms:
 
     def _along(self, axis: int, flags: NDArray[Any]) -> NDArray[Any]:
         if self._at is not None:
-            return flags[self._at[axis]]
+            seen: NDArray[Any] = flags[self._at[axis]]
+            return seen
         shape = [1] * len(self._axes)
         shape[axis] = len(flags)
         return flags.reshape(shape)
@@ -263,8 +264,7 @@ class Atoms:
         every: Weights = np.broadcast_to(made, self.shape).reshape(-1)
         if self._which is None:
             return every
-        made = np.bincount(self._which, weights=every)
-        return made
+        return np.asarray(np.bincount(self._which, weights=every), dtype=np.float64)
 
     # -- populations
 

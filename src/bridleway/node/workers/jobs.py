@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.model.flow import Grant
 from bridleway.model.plan import Plan
-from bridleway.node.meeting import all_changed, clear_combined, combined_of
+from bridleway.node.meeting import Parts, all_changed, clear_combined, combined_of
 from bridleway.node.overlap import read_earlier
 from bridleway.node.protect import Figures, Marks, frame_of
 from bridleway.node.workers.blocks import new_block
@@ -84,6 +84,24 @@ def meet(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         (node, table): block for (node, table), block in zip(told["parts"], blocks, strict=False)
     }
     before = bytes(blocks[len(parts)]) if len(blocks) > len(parts) else None
+    return _answered(told, grant, made, parts, before)
+
+
+def local(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
+    """At a source that is alone: its rows become an answer at once, in one worker."""
+    grant, made = _granted(told)
+    frames: dict[tuple[str, str], Frame] = {}
+    exact = {}
+    for task in told["tasks"]:
+        frames[(told["node"], task["name"])], counted = _frame(task, told, grant, made)
+        exact[task["name"]] = counted.to_json()
+    done = _answered(told, grant, made, frames, bytes(blocks[0]) if blocks else None)
+    return Done({**done.told, "exact": exact}, done.blocks)
+
+
+def _answered(
+    told: Mapping[str, Any], grant: Grant, made: Plan, parts: Parts, before: bytes | None
+) -> Done:
     combined, followed = combined_of(grant, made, parts, before, told["asked_before"])
     earlier = [one for a in told["earlier"] if (one := read_earlier(a)) is not None]
     kept = b"" if followed is None else followed.to_bytes()
@@ -109,6 +127,7 @@ def snapshot(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
 
 JOBS: dict[str, Job] = {
     "frame": frame,
+    "local": local,
     "vector": vector_of,
     "meet": meet,
     "released": released,
