@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.data import WARDS, write
 from benchmarks.tree import PeakOfTree
+from bridleway.node.workers.runner import Workers
 
 THREADS = 2
 
@@ -104,19 +105,39 @@ def product(folder: Path, repeats: int, sensitive: bool, bare: bool = False) -> 
     )
     if bare:
         body["disclosure"] |= {"together": False, "hold": False}
-    seconds = []
+    seconds, starts = [], []
     total = 0
     with PeakOfTree() as tree:
         for _ in range(repeats):
             place = build(catalogues(folder, sensitive), body, bare=bare)
             place.unlock("city/bench-author", PASSWORD)
             place.ask("warm", "benchmark", "city/bench-author", PASSWORD)
+            waited = _waits(place.runner)
             start = time.perf_counter()
             answer = place.ask("asked", "benchmark", "city/bench-author", PASSWORD)
             seconds.append(time.perf_counter() - start)
+            # The sources' workers start side by side, the meeting place's after them.
+            starts.append(max(waited[:-1]) + waited[-1] if waited else 0.0)
             total = sum(r["values"][answer.measures[0]] for r in answer.rows if r["values"])
             place.close()
-    return {"seconds": seconds, "people": total, "peak_mb": tree.peak_mb}
+    return {"seconds": seconds, "starts": starts, "people": total, "peak_mb": tree.peak_mb}
+
+
+def _waits(runner: Any) -> list[float]:
+    """Return a list that fills with the seconds that each worker takes to start."""
+    waited: list[float] = []
+    if isinstance(runner, Workers):
+        begin = runner._worker
+
+        def timed() -> Any:
+            start = time.perf_counter()
+            try:
+                return begin()
+            finally:
+                waited.append(time.perf_counter() - start)
+
+        runner._worker = timed  # type: ignore[method-assign]
+    return waited
 
 
 def baseline(folder: Path, repeats: int, sensitive: bool) -> dict[str, Any]:
