@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bridleway.node.workers.runner import Workers
+
+settings.register_profile("drawn", deadline=None)  # speed is measured in benchmarks/
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same" if os.environ.get("BRIDLEWAY_CI") else "drawn")
 
 
 @pytest.fixture(scope="session")

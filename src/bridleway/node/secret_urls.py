@@ -61,7 +61,7 @@ def written_out(url: str) -> Iterator[str]:
             yield password
     elif ":" in authority:
         # `user:pa/ss@host`: an unescaped character of a password ends the authority early.
-        port = authority.rpartition(":")[2]
+        port = authority.partition(":")[2]  # with two colons it is no port: `user:a:1?b@host`
         if "@" in path or ("@" in rest and not (port.isdigit() or _IPV6.fullmatch(authority))):
             yield rest.partition(":")[2].rpartition("@")[0]
     yield from filter(None, map(_value, re.split(r"[?#;&]", rest)))
