@@ -311,6 +311,8 @@ def test_questions_that_cannot_be_compared_show_nothing() -> None:
     """Too complex to compare: every cell is withheld, never an error."""
     made = table(cell(50, "a"), cell(60, "b"), outside=outside([[1], [1]], [], [], [], True))
     assert differencing.hide(made, ()) == {0, 1}
+    assert differencing.base_too_near(made, 110)
+    assert secondary.hide(made, {0, 1}) == set()
 
 
 # -- bounds

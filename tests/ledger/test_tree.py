@@ -92,3 +92,22 @@ def test_a_checkpoint_is_a_c2sp_signed_note() -> None:
             notes.verify(bad, "council", signer.public)
     with pytest.raises(Refused):
         notes.verify(note, "clinic", signer.public)
+
+
+def test_a_proof_of_the_wrong_form_proves_nothing() -> None:
+    """An index beyond the tree, a path that goes on above the root, sizes that do not fit."""
+    nodes = _nodes([b"a", b"b", b"c", b"d"])
+    leaf, path = nodes(0, 0), tree.inclusion(1, 4, nodes)
+    root, old = tree.root(4, nodes), tree.root(2, nodes)
+    own = nodes(0, 1)
+    assert tree.verify_inclusion(own, 1, 4, path, root)
+    for index, size, told in ((4, 4, path), (-1, 4, path), (1, 4, [*path, leaf]), (1, 2, path)):
+        assert not tree.verify_inclusion(own, index, size, told, root)
+    proof = tree.consistency(2, 4, nodes)
+    assert tree.verify_consistency(2, 4, old, root, proof)
+    assert tree.verify_consistency(0, 4, b"", root, [])
+    assert not tree.verify_consistency(0, 4, b"", root, proof)
+    assert tree.verify_consistency(4, 4, root, root, [])
+    assert not tree.verify_consistency(4, 4, root, root, proof)
+    for small, large, told in ((4, 2, proof), (2, 4, []), (2, 4, [*proof, leaf, leaf])):
+        assert not tree.verify_consistency(small, large, old, root, told)

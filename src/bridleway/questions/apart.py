@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import combinations
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,10 +55,7 @@ def place_of(at: Iterable[tuple[str, str, str]]) -> Place:
 
 def in_place(question: Question, places: Mapping[str, Place]) -> Question:
     """Return the question with each table renamed to its place."""
-    made = _renamed(question, places)
-    if not isinstance(made, Question):
-        raise TypeError
-    return made
+    return cast("Question", _renamed(question, places))
 
 
 def _renamed(node: Any, places: Mapping[str, Place]) -> Any:
