@@ -86,6 +86,10 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "another question": lambda t: t["question"].update(digest="0" * 64),
     "a question of another id": lambda t: t["question"].update(id="rent-by-area"),
     "words nobody wrote": lambda t: t.update(results_in_the_clear="yes"),
+    "an issuer whom nobody knows": lambda t: t.update(issuer="nobody"),
+    "rules with one left out": lambda t: t["rules"].pop("smallest_group"),
+    "a node whom nobody knows": lambda t: t["ledger"][0].update(node="nobody"),
+    "a time that is none": lambda t: t.update(at="yesterday"),
     "an edited leaf": lambda t: t["ledger"][0]["charge"].update(
         leaf=t["ledger"][0]["charge"]["leaf"].replace("linked", "locals")
     ),

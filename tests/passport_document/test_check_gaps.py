@@ -69,6 +69,20 @@ GAPS: list[tuple[str, dict[str, Any], str]] = [
     ("wrong date", {"review.due": "1 June 2027"}, "not a date"),
     ("wrong source id", {"data.sources[0].id": "housing"}, "not a source id"),
     ("version", {"version": "1.0"}, "not a whole number"),
+    ("place twice", {"data.tables.health.at": ["health.records.conditions"] * 2}, "a place twice"),
+    ("place without a table", {"data.tables.health.at": ["health.records"]}, "not a table place"),
+    ("overlap without a reason", {
+        "data.tables.health": {
+            "at": ["health.records.conditions", "council.housing.tenancies"], "disjoint": True}},
+     "but not why"),
+    ("more places than there are", {"data.tables.health.at_most": 3}, "of 1 places at most"),
+    ("link of one table", {"data.links[0].tables": ["health"]}, "joins two tables or more"),
+    ("field listed twice", {"data.sources[0].fields[2]": _BODY["data"]["sources"][0]["fields"][1]}, "listed twice"),
+    ("field of no table", {"data.sources[0].fields[1].table": "tenants"}, "has no table 'tenants'"),
+    ("two controllers of a source", {"parties.controllers[1].sources": [
+        s for c in _BODY["parties"]["controllers"] for s in (c["sources"] if isinstance(c["sources"], list) else [c["sources"]])]},
+     "more than one controller"),
+    ("promise without a person", {"safeguards[0]": {"id": "x", "kind": "promised"}}, "by whom and by when"),
     # levels and roles
     ("level too low", {"level": "level-standard"}, "The level is too low"),
     ("level light", {"level": "level-light"}, "The level is too low"),
@@ -336,3 +350,12 @@ def test_a_preset_stands_for_its_rules(written: str) -> None:
         "disclosure.smallest_group is 10" in found.sentence
         for found in _found({**said, "outputs.smallest_group": 20}, "gap")
     )
+
+
+def test_a_promise_names_somebody_who_is_known_and_is_kept_in_time() -> None:
+    """A stranger's promise is a gap; one that is late is a warning."""
+    promise = {"id": "training", "kind": "promised", "by": "city/no-body", "due": "2026-01-01"}
+    told = [f.sentence for f in _found({"safeguards[0]": promise}, "gap", PEOPLE)]
+    assert any("'city/no-body' is not known here" in sentence for sentence in told)
+    late = [f.sentence for f in _found({"safeguards[0]": promise}, "warning", PEOPLE)]
+    assert any("is late" in sentence for sentence in late)
