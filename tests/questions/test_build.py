@@ -96,6 +96,8 @@ def test_the_package_exports_it() -> None:
         lambda: col("area") == "x" * 300,
         lambda: col("area") == ["x"],
         lambda: bool(col("area") == "x"),
+        lambda: bool(col("area")),
+        lambda: col(5),  # type: ignore[arg-type]
         lambda: 1 < col("rooms") < 3,
         lambda: (col("a") == 1) and (col("b") == 2),
         lambda: (col("a") == 1) & col("b"),
@@ -116,7 +118,7 @@ def test_the_package_exports_it() -> None:
             question("housing").where(col("area") == "x").count_people().join("health").build(SCOPE)
         ),
     ],
-    ids=range(23),
+    ids=range(25),
 )
 def test_mistakes_get_a_sentence(make: object) -> None:
     """Python's traps (floats, `and`, chained comparisons) and unknown names are told plainly."""
@@ -145,3 +147,16 @@ def test_a_question_in_python_needs_no_sql_parser() -> None:
         "sys.exit(any(m in sys.modules for m in ('sqlglot', 'ibis', 'duckdb', 'pyarrow')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_numbers_may_stand_on_either_side_of_a_sign() -> None:
+    """Also before the column, and lists may be what a value is not in."""
+    rooms = col("rooms")
+    made = question("housing").where(
+        1 + rooms > 2, 5 - rooms > 1, rooms * 2 < 9, 2 * rooms > 0, rooms.not_in([7])
+    )
+    text = (
+        "SELECT COUNT(DISTINCT person) AS people FROM housing WHERE 1 + rooms > 2 AND "
+        "5 - rooms > 1 AND rooms * 2 < 9 AND 2 * rooms > 0 AND rooms NOT IN (7)"
+    )
+    assert made.count_people("people").build(SCOPE) == parse(text, SCOPE)

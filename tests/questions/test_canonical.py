@@ -197,6 +197,17 @@ GROUPED: dict[str, Any] = {"groups": (Group("rooms", HOUSING),), "select": ("roo
         replace(PLAIN, limit=0),
         replace(PLAIN, limit=True),
         replace(PLAIN, where=Compare("=", Arithmetic("/", HOUSING, HOUSING), Literal(1))),  # type: ignore[arg-type]
+        replace(PLAIN, where=Compare("=", HOUSING, "1")),  # type: ignore[arg-type]
+        replace(PLAIN, where=In(HOUSING, (1,))),  # type: ignore[arg-type]
+        replace(PLAIN, groups=(Group("rooms", Literal(1)),), select=("rooms", "people")),  # type: ignore[arg-type]
+        replace(
+            PLAIN, measures=(Measure("sum", "people", Arithmetic("+", Literal("a"), Literal(1))),)
+        ),
+        replace(
+            PLAIN,
+            measures=(Measure("sum", "people", Arithmetic("*", Literal(10**17), Literal(10**17))),),
+        ),
+        replace(PLAIN, where=Or(tuple(Compare("=", HOUSING, Literal(n)) for n in range(3_000)))),
     ],
 )
 def test_a_malformed_question_is_refused(bad: Question) -> None:
