@@ -171,6 +171,10 @@ TAMPERS = (
     "UPDATE sealed SET note = x'00'",
     "UPDATE released SET leaf = 0",
     "DELETE FROM node WHERE level = 1",
+    "UPDATE leaf SET body = cast('not JSON' AS blob) WHERE at = 2",
+    "UPDATE leaf SET body = cast('[]' AS blob) WHERE at = 2",
+    "INSERT INTO node VALUES (40, 0, zeroblob(32))",
+    "UPDATE charge SET cost = 'many'",
 )
 
 
@@ -305,3 +309,37 @@ def test_answers_are_read_once_each_and_only_what_is_new(tmp_path: Path) -> None
         engine.execute("DELETE FROM first_release WHERE unit = 'v'")
     with pytest.raises(Refused):  # a forgotten answer would hold nothing any more
         ledger.check()
+
+
+def test_what_is_not_there_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    """A request that was never charged or answered, an entry beyond the log, a tree cut short."""
+    ledger = _ledger(tmp_path)
+    _charge(ledger, "a")
+    for call, code in (
+        (lambda: ledger.charge_index("never"), "uncharged"),
+        (lambda: ledger.leaves_of("a"), "uncharged"),
+        (lambda: ledger.proofs([99]), "ledger"),
+    ):
+        with pytest.raises(Refused) as caught:
+            call()
+        assert caught.value.code == code
+    _charge(ledger, "b")
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as engine:
+        engine.execute("DELETE FROM node WHERE level = 0 AND at = 0")
+    with pytest.raises(Refused) as caught:
+        _ledger(tmp_path).proofs([1])
+    assert caught.value.code == "ledger"
+
+
+def test_an_epoch_of_another_node_only_goes_up(tmp_path: Path) -> None:
+    """The same epoch twice, or an older one, is no new one; a node knows its own."""
+    ledger = _ledger(tmp_path)
+    start = notes.Checkpoint("bridleway/health/2", 0, tree.leaf_hash(b""))
+    ledger.put_epoch("health", start, "note", 2, b"signed", AT)
+    for epoch in (2, 1):
+        with pytest.raises(Refused) as caught:
+            ledger.put_epoch("health", start, "note", epoch, b"signed", AT)
+        assert caught.value.code == "epoch"
+    assert ledger.epoch_of("health") == 2
+    assert ledger.epoch_of("council") == 1

@@ -650,11 +650,6 @@ class Ledger:
             ).fetchall()
         return [bytes(row[0]) for row in rows]
 
-    def put_note(self, note: bytes, at: str) -> int:
-        """Append a sealed note: ciphertext in the store, its digest in the log."""
-        with self._transaction() as engine:
-            return self._put_note(engine, note, at)
-
     def _put_note(self, engine: sqlite3.Connection, note: bytes, at: str) -> int:
         leaf = self._append(engine, "sealed-note", {"sha256": sha256_hex(note)}, at)
         engine.execute("INSERT INTO sealed VALUES (?, ?)", (leaf, note))
