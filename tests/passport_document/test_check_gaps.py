@@ -359,3 +359,37 @@ def test_a_promise_names_somebody_who_is_known_and_is_kept_in_time() -> None:
     assert any("'city/no-body' is not known here" in sentence for sentence in told)
     late = [f.sentence for f in _found({"safeguards[0]": promise}, "warning", PEOPLE)]
     assert any("is late" in sentence for sentence in late)
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({"data.sources[0].fields[1].name": "paye_band"}, "HMRC records"),
+        ({"data.sources[0].fields[1].category": "uk.benefit.housing"}, "benefit records"),
+        (
+            {"questions[0].text": "SELECT COUNT(*) FROM health WHERE ivf_round > 1"},
+            "fertility treatment",
+        ),
+        ({"data.sources[0].id": "council.electoral-roll"}, "the electoral register"),
+        ({"lawfulness.gateways[0].id": "dea2017-s35"}, "onward use under the Digital Economy"),
+    ],
+    ids=["field", "category", "question", "source", "gateway"],
+)
+def test_what_the_law_restricts_is_pointed_out_wherever_it_shows(
+    changes: dict[str, Any], label: str
+) -> None:
+    """By the name of a column, its category, the question's words, the source, the gateway."""
+    assert not any(label in f.sentence for f in _found({}, "warning"))
+    assert any(label in f.sentence for f in _found(changes, "warning"))
+
+
+def test_twelve_months_from_a_leap_day_end_on_the_last_of_february() -> None:
+    """29 February has no anniversary."""
+    leap = {"validity.from": "2028-02-29", "review.due": "2029-02-01"}
+    sentences = [
+        [f.sentence for f in _found({**leap, "validity.until": until}, "gap")]
+        for until in ("2029-02-28", "2029-03-20")
+    ]
+    longest = "A passport lasts twelve months at most."
+    assert longest not in sentences[0]
+    assert longest in sentences[1]
