@@ -330,3 +330,29 @@ def test_whatever_stands_in_a_passport_it_is_read_or_refused_in_one_sentence(
         passport_from_body(made, "")
     except BridlewayError as error:
         assert error.sentence and error.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda made: made["data"].update(tables={}), "data.tables"),
+        (lambda made: made["data"]["links"][0].update(entity="two words"), "data.links"),
+    ],
+    ids=["no table", "an entity that is no name"],
+)
+def test_what_stands_for_nothing_is_refused(
+    change: Callable[[dict[str, Any]], None], where: str
+) -> None:
+    """A passport over no table, a link on something that cannot be a name."""
+    made = body()
+    change(made)
+    with pytest.raises(BridlewayError) as caught:
+        passport_from_body(made, "")
+    assert caught.value.where.startswith(where)
+
+
+@pytest.mark.parametrize("made", [None, [], "passport", 5])
+def test_what_is_no_mapping_is_no_passport(made: Any) -> None:
+    """Whatever else JSON can be."""
+    with pytest.raises(BridlewayError, match="not a passport"):
+        passport_from_body(made, "")

@@ -79,3 +79,10 @@ def test_every_path_of_the_worked_passport_can_be_written_down() -> None:
     """Paths are read back as they were written."""
     assert path_key("risks.sharing[0].who") == ("risks", "sharing", 0, "who")
     assert all(path_key(path) for path in FULL_FILL)
+
+
+def test_a_list_is_no_passport() -> None:
+    """A passport is lines of `field: value`, and the place is the file."""
+    with pytest.raises(UsageError) as caught:
+        read_passport("- purpose\n- aim\n", "p.yaml")
+    assert caught.value.where == "p.yaml"
