@@ -329,3 +329,14 @@ def test_any_ibis_url_is_a_source(tmp_path: Path) -> None:
     assert len(_names(source)) == people_table().num_rows
     source.close()
     source.close()
+
+
+def test_an_sqlite_file_that_is_not_there_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself would leave an empty file, named by whatever the URL said."""
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite://nothing.db", f"sqlite:///{tmp_path}/nothing.db", "sqlite://"):
+        with pytest.raises(UsageError, match="no such file"):
+            connect(url, base=tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import ibis
 import pyarrow as pa
@@ -22,6 +24,7 @@ SUFFIXES: tuple[str, ...] = ()
 
 def open_source(location: Location) -> Source:
     """Connect through Ibis. Raises UsageError where the engine is unknown or not installed."""
+    _require_file(location)
     try:
         backend = ibis.connect(location.url)
     except ImportError:
@@ -43,6 +46,18 @@ def open_source(location: Location) -> Source:
             where=location.name,
         ) from None
     return IbisSource(location.name, backend)
+
+
+def _require_file(location: Location) -> None:
+    """Raise UsageError for an SQLite file that is not there: SQLite would make an empty one."""
+    if location.scheme == "sqlite":
+        split = urlsplit(location.url)
+        if not Path(unquote(split.netloc + split.path)).is_file():
+            raise UsageError(
+                "There is no such file.",
+                "Write sqlite:///the/whole/path of the database.",
+                where=location.name,
+            )
 
 
 class IbisSource:
