@@ -143,6 +143,7 @@ def main() -> None:
     made = {
         "at": at,
         "machine": machine(),
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
         "results": results,
         "details": details,
     }
@@ -156,7 +157,8 @@ def write_table(made: dict[str, Any]) -> None:
     lines = [
         "# Results",
         "",
-        f"Measured on {made['at']}: {made['machine']}. Made by `make bench`; ratios are medians of",
+        f"Measured on {made['at']}: {made['machine']}, by `{made['command']}`",
+        "(`make bench` runs all sizes; what is not in the table was not run). Ratios are medians of",
         "runs that took turns with their baseline, the same SQL over pooled plaintext in one",
         "DuckDB on two threads, with the same evidence. Product times are whole questions: check,",
         "charge, source queries, tokens, messages, join, disclosure control, release and receipt.",

@@ -28,6 +28,7 @@ from bridleway.model.question import (
 from bridleway.questions.check_bounds import bounds_of, require_one_scale
 from bridleway.questions.sql_text import date_of
 
+_NUMBERS = frozenset({"integer", "decimal"})
 _HOLDS: dict[ColumnType, str] = {
     "text": "text",
     "integer": "whole numbers",
@@ -120,12 +121,12 @@ class Types:
             return _literal_kind(node)
         if isinstance(node, Case):
             kind = self._joined(_results(node))
-            if kind in ("integer", "decimal"):  # such a CASE is computed, not compared as stored
+            if kind in _NUMBERS:  # such a CASE is computed, not compared as stored
                 bounds_of(node, self.facts)
             return kind
         for operand in (node.left, node.right):
             kind = self.kind(operand)
-            if kind not in ("integer", "decimal"):
+            if kind not in _NUMBERS:
                 raise Refused(
                     f"Values that are {_HOLDS[kind]} cannot be added or multiplied.",
                     "Use columns of numbers, or CASE WHEN condition THEN 1 ELSE 0 END.",
@@ -149,13 +150,13 @@ class Types:
                 node.op, self.as_kind(node.left, left), self.as_kind(node.right, right)
             )
         own = self.kind(node)
-        if own != kind and not {own, kind} <= {"integer", "decimal"}:
+        if own != kind and not {own, kind} <= _NUMBERS:
             raise _mismatch(own, kind, _place(node))
         return node
 
     def _computes(self, node: Scalar) -> bool:
         return isinstance(node, Arithmetic) or (
-            isinstance(node, Case) and self.kind(node) in ("integer", "decimal")
+            isinstance(node, Case) and self.kind(node) in _NUMBERS
         )
 
     def _require_one_scale(self, nodes: Sequence[Scalar]) -> None:
@@ -167,7 +168,7 @@ class Types:
         """Return the one type that scalars share; a text among dates has to write a date."""
         kinds = [self.kind(node) for node in nodes]
         present = set(kinds)
-        if present <= {"integer", "decimal"}:
+        if present <= _NUMBERS:
             return "decimal" if "decimal" in present else "integer"
         if present == {"date", "text"}:
             return "date"
@@ -207,7 +208,7 @@ def _literal_kind(literal: Literal) -> ColumnType:
 
 def _literal_as(literal: Literal, kind: ColumnType, where: str) -> Literal:
     own = _literal_kind(literal)
-    if own == kind or {own, kind} <= {"integer", "decimal"}:
+    if own == kind or {own, kind} <= _NUMBERS:
         return literal
     if kind == "date" and isinstance(literal.value, str):
         value = date_of(literal.value)
