@@ -91,6 +91,11 @@ def _state(place: Workspace) -> str:
     return place.standing(ID)[1].state
 
 
+def _today(place: Workspace) -> str:
+    """Return the nodes' date, which a run of all tests may see change."""
+    return place.now().date().isoformat()
+
+
 def _text(place: Workspace) -> Passport:
     return place.node("jobs").register.versions(ID)[-1][0]
 
@@ -176,7 +181,7 @@ def test_an_older_certificate_that_another_node_lays_again_is_turned_away(
     jobs = place.node("jobs")
     ann = place.person(ANN)
     old = next(e for e in jobs.register.certificates() if ann.public_key.encode() in _payload(e))
-    ended = replace(ann, roles={"controller": (FROM, TODAY.isoformat())})
+    ended = replace(ann, roles={"controller": (FROM, _today(place))})
     _send(place, "council", "certificate", _certified(place, "council", ended))
     _turned_away(place, "health", "certificate", _rewrapped(old), "stranger")
     assert jobs.register.person(ANN).roles == ended.roles
@@ -210,7 +215,7 @@ def test_a_certificate_does_not_change_the_past(
 def test_a_role_may_end_and_another_begin_from_today_on(valid: Workspace) -> None:
     """What was signed before still counts, also for a process that starts anew."""
     text, jobs = _text(valid), valid.node("jobs")
-    roles = {"controller": (FROM, TODAY.isoformat()), "leader": (UNTIL, UNTIL)}
+    roles = {"controller": (FROM, _today(valid)), "leader": (UNTIL, UNTIL)}
     changed = replace(valid.person(ANN), roles=roles)
     _send(valid, "council", "certificate", _certified(valid, "council", changed))
     assert jobs.register.person(ANN).roles == roles
@@ -279,7 +284,7 @@ def test_an_author_who_leaves_takes_no_passport_along(place: Workspace) -> None:
     """A passport that begins after its author left stays readable, and so do all others."""
     start = (TODAY + timedelta(days=30)).isoformat()
     submit(place, body(id="later", validity={"from": start, "until": UNTIL, "runs": 1}))
-    roles = {r: (FROM, TODAY.isoformat()) for r in place.person(AUTHOR).roles}
+    roles = {r: (FROM, _today(place)) for r in place.person(AUTHOR).roles}
     gone = replace(place.person(AUTHOR), roles=roles)
     _send(place, "city", "certificate", _certified(place, "city", gone))
     found = {p.id for p, _ in _afresh(place.node("jobs")).passports()}
