@@ -79,13 +79,15 @@ def _fields(*names: str) -> list[dict[str, str]]:
 
 
 WARM = "SELECT COUNT(DISTINCT person) AS people FROM health"
+SETTLE = 2.0  # seconds in which a fork server that was just started prepares its workers
 
 
 def product(folder: Path, repeats: int, sensitive: bool, bare: bool = False) -> dict[str, Any]:
     """Time whole questions, from the check to the receipt, each the first of its workspace.
 
-    A small local question goes before, so that the fork server is up. bare: without worker
-    processes and without the checks across questions and data versions.
+    A small local question goes before, so that the fork server is up, and it is given the time
+    to prepare: nodes run for days. bare: without worker processes and without the checks across
+    questions and data versions.
     """
     from benchmarks.place import PASSWORD, build, passport_body
 
@@ -112,6 +114,7 @@ def product(folder: Path, repeats: int, sensitive: bool, bare: bool = False) -> 
             place = build(catalogues(folder, sensitive), body, bare=bare)
             place.unlock("city/bench-author", PASSWORD)
             place.ask("warm", "benchmark", "city/bench-author", PASSWORD)
+            time.sleep(SETTLE)
             waited = _waits(place.runner)
             start = time.perf_counter()
             answer = place.ask("asked", "benchmark", "city/bench-author", PASSWORD)

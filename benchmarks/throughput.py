@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import WARDS, write
-from benchmarks.linked import _fields, catalogues
+from benchmarks.linked import SETTLE, _fields, catalogues
 from benchmarks.place import PASSWORD, build, passport_body
 
 ASKERS = 2
@@ -42,6 +42,7 @@ def throughput(folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     place.ask(waiting.pop(), "benchmark", ASKER, PASSWORD)
     first = time.perf_counter() - started
+    time.sleep(SETTLE)
     took: list[float] = []
     guard = threading.Lock()
 

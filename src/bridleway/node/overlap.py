@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,59 +139,49 @@ def outsides_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> lis
         known = {e.digest for e in others}
         others += [e for digest, e in newest.items() if digest not in known]
     mine = {places[t]: grant.facts(t)[0] for t in grant.question.tables}
-    made = []
-    for group in _groups(question, mine, others):
-        group.sort(key=lambda e: not _same_data(e, grant))
-        same = sum(_same_data(e, grant) for e in group)
-        try:
-            atoms = _atoms(question, mine, group, MOST_ATOMS)
-        except TooManyAtoms:
-            nothing = np.zeros((0, 0), dtype=bool)
-            number = np.zeros(0, dtype=np.int64)
-            return [Outside(nothing, nothing, number, number, untold=True)]
-        made.append(_Outside(atoms, recipe, group, same).made())
-    return made
-
-
-def _atoms(
-    question: Question, mine: Mapping[str, TableFacts], others: Sequence[Earlier], most: int
-) -> Atoms:
-    questions = [question, *(e.question for e in others)]
-    return Atoms(questions, _all_facts(mine, others), undeclared=True, most=most)
+    try:
+        groups = _groups(question, mine, others)
+    except TooManyAtoms:
+        nothing = np.zeros((0, 0), dtype=bool)
+        number = np.zeros(0, dtype=np.int64)
+        return [Outside(nothing, nothing, number, number, untold=True)]
+    return [
+        _Outside(atoms, recipe, group, [_same_data(e, grant) for e in group]).made()
+        for group, atoms in groups
+    ]
 
 
 def _groups(
     question: Question, mine: Mapping[str, TableFacts], others: Sequence[Earlier]
-) -> list[list[Earlier]]:
-    """Sort earlier answers into as few groups as `MOST_TOGETHER` atoms allow, by their columns."""
+) -> list[tuple[list[Earlier], Atoms]]:
+    """Sort earlier answers into as few groups as `MOST_TOGETHER` atoms allow, by their columns.
+
+    Each group comes with the atoms of its questions, this one first. Raises TooManyAtoms where
+    this question and a single answer are too many.
+    """
+
+    def atoms(group: Sequence[Earlier], most: int) -> Atoms:
+        questions = [question, *(e.question for e in group)]
+        return Atoms(questions, _all_facts(mine, group), undeclared=True, most=most)
+
     alike: dict[frozenset[Column], list[Earlier]] = {}
     for one in others:
         alike.setdefault(columns_of(one.question), []).append(one)
     own = columns_of(question)
     waiting = sorted(alike, key=lambda columns: (len(columns - own), -len(columns & own)))
-    made: list[list[Earlier]] = []
+    made: list[tuple[list[Earlier], Atoms]] = []
     for columns in waiting:
-        for group in made:
-            try:
-                _atoms(question, mine, [*group, *alike[columns]], MOST_TOGETHER)
-            except TooManyAtoms:
-                continue
-            group += alike[columns]
-            break
+        for place, (group, _) in enumerate(made):
+            with suppress(TooManyAtoms):
+                larger = [*group, *alike[columns]]
+                made[place] = larger, atoms(larger, MOST_TOGETHER)
+                break
         else:
-            made += _pieces(question, mine, alike[columns])
+            try:
+                made.append((alike[columns], atoms(alike[columns], MOST_ATOMS)))
+            except TooManyAtoms:
+                made += [([one], atoms([one], MOST_ATOMS)) for one in alike[columns]]
     return made
-
-
-def _pieces(
-    question: Question, mine: Mapping[str, TableFacts], others: list[Earlier]
-) -> list[list[Earlier]]:
-    """Return answers about the same columns together, or each by itself if they are too many."""
-    try:
-        _atoms(question, mine, others, MOST_ATOMS)
-    except TooManyAtoms:
-        return [[one] for one in others]
-    return [others]
 
 
 def rivals_of(grant: Grant) -> tuple[tuple[str, str], ...]:
@@ -213,7 +204,9 @@ def rivals_of(grant: Grant) -> tuple[tuple[str, str], ...]:
 class _Outside:
     """Puts together what is known of earlier figures, over blocks of atoms."""
 
-    def __init__(self, atoms: Atoms, recipe: Recipe, others: Sequence[Earlier], same: int) -> None:
+    def __init__(
+        self, atoms: Atoms, recipe: Recipe, others: Sequence[Earlier], same: Sequence[bool]
+    ) -> None:
         self.atoms, self.others, self.same = atoms, others, same
         atoms.coarsen()
         self.size = len(atoms.base(0))
@@ -233,8 +226,8 @@ class _Outside:
 
     def _figures(self, index: int) -> Iterator[tuple[Flags, int, int, bool]]:
         """Return (people, fewest, most, on the same data) of an earlier answer's figures."""
-        one, same = self.others[index], index < self.same
-        rest = self.others[: self.same] if same else self.others[self.same :]
+        one, same = self.others[index], self.same[index]
+        rest = [o for o, alike in zip(self.others, self.same, strict=True) if alike == same]
         for population in self.atoms.populations(index + 1):
             known = _known(one, population.key, rest, population.part)
             if known is not None:

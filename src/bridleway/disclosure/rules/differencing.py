@@ -175,7 +175,9 @@ def _tracked(table: Table, outside: Outside, hidden: Collection[int], k: int) ->
         return set()
     exact = np.array([table.cells[i].numbers["people"] for i in shown])
     sets = np.vstack([outside.cells[shown], outside.earlier[there]])
-    sets, first = np.unique(sets, axis=0, return_index=True)
+    # Eight flags to a byte: the same order, sorted much faster.
+    _, first = np.unique(np.packbits(sets, axis=1), axis=0, return_index=True)
+    sets = sets[first]
     known = Knowledge(
         sets,
         np.concatenate([exact, outside.low[there]])[first],

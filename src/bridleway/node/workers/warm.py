@@ -24,6 +24,7 @@ from bridleway.node.workers.jobs import JOBS
 from bridleway.questions.sql import Scope, parse
 from bridleway.sources.catalogue_file import read_catalogue
 from bridleway.sources.connect import connect
+from bridleway.sources.engines._files import make_ahead
 from bridleway.sources.source import sql_name
 
 _ROWS = 300
@@ -65,6 +66,7 @@ def warm() -> None:
         JOBS["meet"]({**told, **met}, frames)
     finally:
         os.close(handle)
+    make_ahead()
     new_block(1)
     landlock.edition()
     seccomp.available()

@@ -27,6 +27,23 @@ _SETTINGS: dict[str, Any] = {
     "temp_directory": "",
 }
 
+# Engines made ahead, for the sources that are opened next: making one takes a while.
+_ahead: list[duckdb.DuckDBPyConnection] = []
+
+
+def make_ahead() -> None:
+    """Make one engine ahead. It has no thread of its own, so that it may be forked with all else."""
+    if not _ahead:
+        _ahead.append(duckdb.connect(config={**_SETTINGS, "threads": 1}))
+
+
+def _engine(threads: int) -> duckdb.DuckDBPyConnection:
+    if not _ahead:
+        return duckdb.connect(config={**_SETTINGS, "threads": threads})
+    engine = _ahead.pop()
+    engine.execute(f"SET threads = {threads}")
+    return engine
+
 
 class FileSource:
     """Tables in files. It opens anew when a file changed, so that it never reads an old inode.
@@ -134,7 +151,7 @@ class FileSource:
             return self._engine
         self.close()
         self._columns.clear()
-        engine = duckdb.connect(config={**_SETTINGS, "threads": self._threads})
+        engine = _engine(self._threads)
         try:
             paths = self._found()
             self._tables = tuple(sorted(self._guarded(lambda: self._prepare(engine, paths))))
