@@ -32,7 +32,7 @@ _ahead: list[duckdb.DuckDBPyConnection] = []
 
 
 def make_ahead() -> None:
-    """Make one engine ahead. It has no thread of its own, so that it may be forked with all else."""
+    """Make one engine ahead. It has no thread of its own: a fork takes it along."""
     if not _ahead:
         _ahead.append(duckdb.connect(config={**_SETTINGS, "threads": 1}))
 
