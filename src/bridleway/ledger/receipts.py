@@ -252,10 +252,7 @@ class _Check:
     # -- logs
 
     def _included(self, node: str, proof: Mapping[str, Any], kind: str) -> dict[str, Any]:
-        keys = self.trust.get(node)
-        if keys is None:
-            raise _fails(f"'{node}' is not in the trust file.")
-        checkpoint = notes.verify(proof["checkpoint"], node, keys.signing_key)
+        checkpoint = notes.verify(proof["checkpoint"], node, self.trust[node].signing_key)
         self._cosigned(node, proof["checkpoint"])
         leaf = proof["leaf"].encode()
         path = [bytes.fromhex(part) for part in proof["path"]]
