@@ -113,7 +113,9 @@ def test_a_question_is_one_of_the_passports(place: Workspace, honest: dict[str, 
 def test_an_author_does_not_approve(place: Workspace, honest: dict[str, Any]) -> None:
     """Not even where a node made the author a controller."""
     told = copy.deepcopy(honest)
-    both = replace(place.person(AUTHOR), roles={"controller": (FROM, UNTIL), "author": (FROM, UNTIL)})
+    both = replace(
+        place.person(AUTHOR), roles={"controller": (FROM, UNTIL), "author": (FROM, UNTIL)}
+    )
     others = [
         c
         for c in told["passport"]["certificates"]

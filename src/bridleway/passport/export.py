@@ -170,21 +170,19 @@ def _signed(field: str, body: Mapping[str, Any], statements: Sequence[Statement]
         by_role.setdefault(statement.role, []).append(statement)
     deciders = [*by_role.get("controller", []), *by_role.get("caldicott-guardian", [])]
     advisers = by_role.get("dpo", [])
-    if field in ("dpia-7-measures-by", "dpia-7-residual-by"):
-        return [f"{_who(s)}: {s.decision}, {s.reasons}" for s in deciders]
-    if field == "dpia-7-dpo-advice":
-        return [_who(s) for s in advisers]
-    if field == "dpia-7-dpo-summary":
-        return [s.reasons for s in advisers]
-    if field in ("dpia-7-dpo-accepted", "dpia-7-consult-by"):
-        return [f"{_who(s)}: {s.overrides}" for s in statements if s.overrides]
-    if field == "dpia-7-ico":
-        asked = text_at(body, "consultation", "regulator")
-        high = any(
-            text_at(r, "residual") == "high" for _, r in records_at(body, "risks", "sharing")
-        )
-        return asked or (None if high else "No risk of sharing stays high, so no consultation.")
-    return None
+    decided = [f"{_who(s)}: {s.decision}, {s.reasons}" for s in deciders]
+    overridden = [f"{_who(s)}: {s.overrides}" for s in statements if s.overrides]
+    high = any(text_at(r, "residual") == "high" for _, r in records_at(body, "risks", "sharing"))
+    none_high = None if high else "No risk of sharing stays high, so no consultation."
+    return {
+        "dpia-7-measures-by": decided,
+        "dpia-7-residual-by": decided,
+        "dpia-7-dpo-advice": [_who(s) for s in advisers],
+        "dpia-7-dpo-summary": [s.reasons for s in advisers],
+        "dpia-7-dpo-accepted": overridden,
+        "dpia-7-consult-by": overridden,
+        "dpia-7-ico": text_at(body, "consultation", "regulator") or none_high,
+    }[field]
 
 
 def _who(statement: Statement) -> str:

@@ -52,7 +52,7 @@ def _entry(
     if isinstance(value, Mapping):
         return [head, *_record(value, path, indent, comments)] if value else [f"{head} {{}}"]
     if isinstance(value, list | tuple):
-        return [head, *_items(value, path, indent, comments)]
+        return [head, *_items(value, path, indent, comments)] if value else [f"{head} []"]
     return [f"{head} {_scalar(value)}"]
 
 
