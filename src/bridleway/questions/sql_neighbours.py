@@ -131,8 +131,8 @@ def _comma_join(text: str, token: Token, place: _Place) -> BridlewayError | None
 
 
 def _alone(text: str, token: Token, before: Token, after: Token) -> BridlewayError | None:
-    if token.text == "=" and before.text == "=":
-        return _syntax(text, before, "A comparison is written with a single =.")
+    if token.text == "=" and after.text == "=":
+        return _syntax(text, token, "A comparison is written with a single =.")
     count_rows = token.text == "*" and before.text == "(" and after.text == ")"
     alone = (
         (token.text == "," and not (_ends_operand(before, after) and _starts_operand(after)))
