@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import cast
 
-from bridleway.errors import UsageError
 from bridleway.model.question import (
     And,
     Arithmetic,
@@ -103,9 +103,8 @@ class _Writer:
         argument = measure.argument
         if isinstance(argument, Column | Literal | Arithmetic | Case):
             return f"{_FUNCTIONS[measure.function]}({self.scalar(argument)})"
-        if argument is None:
-            raise UsageError("A statistic has no argument.", "Name a column.", where=measure.name)
-        return f"{_FUNCTIONS[measure.function]}({self.predicate(argument)})"
+        condition = cast(Predicate, argument)  # a canonical statistic has an argument
+        return f"{_FUNCTIONS[measure.function]}({self.predicate(condition)})"
 
     def column(self, node: Column) -> str:
         name = quoted(node.name)
