@@ -22,6 +22,8 @@ bench: $(READY)
 # PART=kills,power runs some, SEED=7 another sample; RESUME=1 skips what is recorded for this source.
 MINUTES ?= 5
 fuzz: $(READY)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install --no-deps --only-binary :all: 'atheris>=3,<4' || \
+	  echo "atheris does not install here: inputs are damaged blindly."
 	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 evidence: $(READY)

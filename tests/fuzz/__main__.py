@@ -1,7 +1,8 @@
 """`make fuzz MINUTES=5`: every reader in turn, with atheris where it is installed.
 
-Without atheris inputs are damaged blindly; with it new paths through the code guide them. What
-makes a target break its contract is kept under tests/fuzz/crashes/ and ends the run with 1.
+Without atheris inputs are damaged blindly; with it new paths through the code guide them, and
+inputs that find one are kept under tests/fuzz/found/ for the next run. What makes a target break
+its contract is kept under tests/fuzz/crashes/ and ends the run with 1.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import CORPUS, TARGETS, corpus, keep
 
 CRASHES = Path(__file__).with_name("crashes")
+FOUND = Path(__file__).with_name("found")
 
 
 def blind(name: str, seconds: float, seed: int) -> tuple[int, int]:
@@ -51,9 +53,10 @@ def guided(name: str, seconds: float) -> tuple[int, int]:
     )
     (CRASHES / name).mkdir(parents=True, exist_ok=True)
     (CORPUS / name).mkdir(parents=True, exist_ok=True)
+    (FOUND / name).mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-c", program, f"-max_total_time={max(1, int(seconds))}",
-         f"-artifact_prefix={CRASHES / name}/", "-max_len=20000", str(CORPUS / name)],
+         f"-artifact_prefix={CRASHES / name}/", "-max_len=20000", str(FOUND / name), str(CORPUS / name)],
     )  # fmt: skip
     return 0, int(done.returncode != 0)
 
