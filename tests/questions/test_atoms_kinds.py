@@ -128,3 +128,67 @@ def test_joins_on_other_entities_are_compared_only_with_the_same_joins() -> None
     assert comparable(household, household)
     assert not comparable(person, household)
     assert comparable(person, _wide(range(2)))
+
+
+def test_questions_without_a_condition_are_one_atom() -> None:
+    """There is nothing to tell people apart by."""
+    everybody = canonical(parse("SELECT COUNT(DISTINCT person) AS n FROM people", SCOPE))
+    atoms = Atoms([everybody], FACTS)
+    atoms.coarsen()
+    (only,) = atoms.populations(0)
+    assert only.inside.all() and len(atoms.weights()) == 1
+
+
+def test_a_table_that_only_one_question_joins_cuts_too() -> None:
+    """Who is in it is half of everybody, as far as texts tell."""
+    facts = {"one": TableFacts("office", "one", "one", {}, people=100)}
+    alone = canonical(parse("SELECT COUNT(DISTINCT person) AS n FROM one WHERE c1 = 'a'", WIDE))
+    joined = _wide(range(1, 2), "JOIN other USING (person)")
+    for coarse in (False, True):
+        atoms = Atoms([alone, joined], facts)
+        if coarse:
+            atoms.coarsen()
+        ((one,), (other,)) = (atoms.populations(0), atoms.populations(1))
+        assert (one.inside | other.inside).sum() == one.inside.sum()
+        shares = [atoms.weights()[p.inside].sum() for p in (one, other)]
+        assert shares[1] == pytest.approx(shares[0] / 2)
+
+
+def test_days_are_a_line_with_or_without_constants() -> None:
+    """A date that nobody compares is one class; every constant of the rest lies within a century."""
+    days = {"born": ColumnFacts("born", "date", "plain")}
+    facts = {"people": TableFacts("office", "people", "people", days, people=100)}
+    grouped = question("born IS NOT NULL", "born")
+    far = question("born > DATE '1700-01-01' AND born < DATE '2300-01-01'")
+    for asked in ([grouped], [grouped, far]):
+        atoms = Atoms(asked, facts)
+        assert atoms.weights().sum() == pytest.approx(1)
+        assert len(atoms.weights()) > len(asked)
+
+
+def test_margins_that_nobody_asked_for_can_be_left_out() -> None:
+    atoms = Atoms([question("low = 1", "area")], FACTS)
+    shown = atoms.populations(0, margins=False)
+    assert {p.key for p in shown} < {p.key for p in atoms.populations(0)}
+    assert all(p.asked for p in shown)
+
+
+def test_groups_by_cases_tell_people_apart() -> None:
+    """The first condition that holds decides; what comes to the same value is one group."""
+    text = (
+        "SELECT CASE WHEN low = 1 THEN 'a' WHEN high = 1 THEN 'b' WHEN area = 'north' THEN 'a' END "
+        "AS band, COUNT(DISTINCT person) AS n FROM people GROUP BY band"
+    )
+    atoms = Atoms([canonical(parse(text, SCOPE))], FACTS)
+    cells = {p.key: p.inside for p in atoms.populations(0, margins=False)}
+    assert set(cells) == {("a",), ("b",), (None,)}
+    assert sum(flags.astype(int) for flags in cells.values()).max() == 1
+
+
+def test_conditions_anywhere_inside_a_measure_sort_people_out() -> None:
+    text = (
+        "SELECT COUNT(DISTINCT person) AS n, SUM(high * CASE WHEN low = 1 THEN high ELSE 0 END) AS m, "
+        "SUM(CASE WHEN area = 'north' THEN 1 ELSE CASE WHEN low = 0 THEN 2 END END) AS k FROM people"
+    )
+    atoms = Atoms([canonical(parse(text, SCOPE))], FACTS)
+    assert len({p.part for p in atoms.populations(0)}) >= 3
