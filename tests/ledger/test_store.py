@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bridleway.errors import Fault, Refused
 from bridleway.keys.dsse import Signer
 from bridleway.ledger import notes, tree
-from bridleway.ledger.store import Ledger
+from bridleway.ledger.store import FORMAT, Ledger
 
 SIGNER = Signer.from_private(Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32))
 AT = "2026-11-23T10:00:00Z"
@@ -343,3 +343,34 @@ def test_an_epoch_of_another_node_only_goes_up(tmp_path: Path) -> None:
         assert caught.value.code == "epoch"
     assert ledger.epoch_of("health") == 2
     assert ledger.epoch_of("council") == 1
+
+
+def test_what_is_read_within_a_transaction_is_its_own_state(tmp_path: Path) -> None:
+    """And a transaction that the database ended itself leaves the ledger as it was."""
+    ledger = _ledger(tmp_path)
+    _charge(ledger, "a")
+    with ledger._transaction() as engine:
+        engine.execute("UPDATE about SET value = '7' WHERE name = 'format'")
+        with ledger._reading() as inside:
+            assert inside is engine
+        engine.execute("UPDATE about SET value = ? WHERE name = 'format'", (FORMAT,))
+    with pytest.raises(ValueError, match="on purpose"), ledger._transaction() as engine:
+        engine.execute("ROLLBACK")
+        raise ValueError("on purpose")
+    assert ledger.check().size == 1
+
+
+def test_a_document_is_kept_once(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path)
+    assert ledger.put_document("passport", "d", b"signed", "p", AT) == 0
+    assert ledger.put_document("passport", "d", b"signed", "p", AT) is None
+    assert ledger.check().size == 1
+
+
+def test_an_entry_without_what_every_entry_has_is_found(tmp_path: Path) -> None:
+    """Also where its owner, who holds the key, put it into the log."""
+    ledger = _ledger(tmp_path)
+    ledger.append("charge", {"cost": 1}, AT)
+    with pytest.raises(Refused) as caught:
+        ledger.check()
+    assert caught.value.code == "ledger"

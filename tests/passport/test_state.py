@@ -688,3 +688,11 @@ def test_approvers_are_named_by_every_account_they_have() -> None:
     twin = person("city/ann-lee", "analyst", name="Ann Lee")
     found = standing(passport(), approved(passport()), people=known(*EVERYBODY, twin))
     assert {ANN.id, twin.id, BO.id, CY.id} == found.approvers
+
+
+def test_a_decision_that_is_not_the_roles_counts_for_nothing() -> None:
+    """A controller does not advise, whatever stands in a signed statement."""
+    text = passport()
+    odd = [replace(s, decision="advise") if s.role == "controller" else s for s in approved(text)]
+    assert standing(text, approved(text)).state == "valid"
+    assert standing(text, odd).state != "valid"

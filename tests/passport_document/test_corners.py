@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 from test_check_gaps import MISSING, _body, _found
-from worked import FACTS, FULL, FULL_FACTS, PEOPLE, TODAY, TRIAL, column, facts, full_text, table
+from worked import (
+    FACTS,
+    FULL,
+    FULL_FACTS,
+    PEOPLE,
+    TODAY,
+    TRIAL,
+    column,
+    facts,
+    full_text,
+    table,
+    trial_text,
+)
 
 from bridleway.errors import Fault, Gap, UsageError
 from bridleway.model.passport import PersonCertificate
@@ -59,7 +71,7 @@ def test_words_about_clear_results_are_no_technique() -> None:
 
 def test_a_duty_may_be_a_record_or_one_for_each_controller() -> None:
     """Schedule 1 conditions come with a policy document."""
-    one = {"condition": "dpa18-s1-2", "policy_document": "council/policy-12"}
+    one = {"id": "dpa18-s1-2", "policy_document": "council/policy-12"}
     for value in (one, {"council": one, "health": "dpa18-s1-2"}):
         found = _found({"lawfulness.schedule1": value}, "gap")
         assert not [f for f in found if "a record" in f.sentence], found
@@ -190,3 +202,16 @@ def test_a_linker_to_be_named_is_still_a_linker() -> None:
 def test_an_export_of_an_unsigned_passport_says_nothing_that_nobody_said() -> None:
     told = export(_body({"risks.sharing[0].residual": "high"}), "0" * 64, "draft", (), "dpia-md")
     assert "None" not in told
+
+
+def test_a_null_where_nothing_is_needed_is_no_gap_of_form() -> None:
+    body = read_passport(trial_text()).value
+    body["lawfulness"]["schedule1"] = None
+    found = check(read_passport(to_yaml(body)), FACTS, None, TODAY)
+    assert not [f for f in found if f.path == "lawfulness.schedule1"]
+
+
+def test_an_opt_out_is_asked_for_only_where_health_data_are_read() -> None:
+    body = read_passport(new(replace(TRIAL, template="full"), FACTS)).value
+    assert "opt_out" not in body["lawfulness"]
+    assert "opt_out" in read_passport(new(FULL, FULL_FACTS)).value["lawfulness"]

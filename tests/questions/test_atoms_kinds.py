@@ -14,6 +14,7 @@ import pytest
 from bridleway.errors import Refused
 from bridleway.model.catalogue import ColumnFacts, TableFacts
 from bridleway.model.question import Question
+from bridleway.questions import apart
 from bridleway.questions.apart import Standing, comparable, family, require_apart
 from bridleway.questions.atoms import Atoms, TooManyAtoms
 from bridleway.questions.canonical import canonical
@@ -37,7 +38,7 @@ CONDITIONS = (
     "area LIKE 'n%'", "area LIKE '_outh'", "area LIKE '%th'", "area LIKE 'n'", "area NOT LIKE '%o%'",
     "note LIKE 'x%'", "note NOT LIKE '%a'", "note IN ('xa', 'q')", "note = 'xa'", "note IS NULL",
     "born < DATE '2000-01-01'", "born = DATE '1999-12-31'", "born IS NOT NULL",
-    "low < high", "low = high", "low <> high", "low + high > 1", "low IN (0) OR high = 1",
+    "low < high", "low = high", "low <> high", "low + high > 1", "low IN (0) OR high = 1", "low + high IN (1, 2)",
 )  # fmt: skip
 
 
@@ -110,10 +111,11 @@ def test_questions_of_very_many_columns_are_weighed_two_by_two() -> None:
             people=10**9,
         )
     }  # fmt: skip
-    apart = [Standing(f"q{i}", _wide(range(8 * i, 8 * i + 8))) for i in range(4)]
+    four = [Standing(f"q{i}", _wide(range(8 * i, 8 * i + 8))) for i in range(4)]
     with pytest.raises(TooManyAtoms):
-        Atoms([s.question for s in apart], facts)
-    require_apart(apart[:3], apart[3:], facts, 2)
+        Atoms([s.question for s in four], facts)
+    require_apart(four[:3], four[3:], facts, 2)
+    require_apart(four[:1], four[1:], facts, 2)
     wide = [Standing(f"w{i}", _wide(range(20 * i, 20 * i + 20))) for i in range(2)]
     with pytest.raises(Refused) as caught:
         require_apart(wide, [], facts, 2)
@@ -192,3 +194,15 @@ def test_conditions_anywhere_inside_a_measure_sort_people_out() -> None:
     )
     atoms = Atoms([canonical(parse(text, SCOPE))], FACTS)
     assert len({p.part for p in atoms.populations(0)}) >= 3
+
+
+def test_what_is_too_much_to_look_at_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A matrix beyond its limit is as bad as too many atoms; few combinations are looked at all."""
+    standing = [Standing("a", question("area = 'north'")), Standing("b", question("low = 1"))]
+    require_apart(standing, [], FACTS, 2)
+    monkeypatch.setattr(apart, "_MOST_PAIRED", 0)
+    require_apart(standing, [], FACTS, 2)
+    monkeypatch.setattr(apart, "_MOST_ENTRIES", 0)
+    with pytest.raises(Refused) as caught:
+        require_apart(standing, [], FACTS, 600)
+    assert caught.value.code == "together"

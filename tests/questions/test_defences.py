@@ -10,10 +10,19 @@ import pytest
 
 from bridleway.errors import Refused, UsageError
 from bridleway.model.catalogue import ColumnFacts, EntityKey, TableFacts
-from bridleway.model.question import Arithmetic, Column, Compare, Literal, Measure, Not, Question
-from bridleway.questions import check_bounds, check_reach, check_types
+from bridleway.model.question import (
+    Arithmetic,
+    Case,
+    Column,
+    Compare,
+    Literal,
+    Measure,
+    Not,
+    Question,
+)
+from bridleway.questions import check_bounds, check_reach, check_types, plan
 from bridleway.questions.canonical import canonical
-from bridleway.questions.sql import parse
+from bridleway.questions.sql import Scope, parse
 from bridleway.questions.write import to_sql
 from tests.questions.made import SCOPE
 
@@ -88,3 +97,52 @@ def test_a_question_may_be_too_deep_and_too_long() -> None:
 def test_a_statistic_without_an_argument_is_not_written() -> None:
     with pytest.raises(UsageError, match="malformed"):
         to_sql(Question(table="housing", measures=(Measure("sum", "x", None),)))
+
+
+def _facts(*entities: str, one_row_per: tuple[str, ...] = ("person",)) -> TableFacts:
+    made = {e: EntityKey(e, f"{e}_number", "nhs-number") for e in entities}
+    return TableFacts("council", "s", "t", {"rent": RENT}, made, one_row_per)
+
+
+def _joined(*joins: tuple[str, str]) -> Question:
+    scope = Scope(
+        {name: frozenset({"rent"}) for name in ("one", "two", "three")},
+        frozenset({"person", "household"}),
+    )
+    text = "SELECT COUNT(*) AS n FROM one " + " ".join(f"JOIN {t} USING ({e})" for t, e in joins)
+    return parse(text, scope)
+
+
+def test_values_are_added_once_only_where_every_join_says_so() -> None:
+    """A table that lacks the join's entity takes no part in that join."""
+    question = _joined(("two", "person"), ("three", "household"))
+    facts = {
+        "one": (_facts("person", "household", one_row_per=("person", "household")),),
+        "two": (_facts("person"),),
+        "three": (_facts("household", one_row_per=("household",)),),
+    }
+    at_most = dict.fromkeys(facts, 1)
+    check_reach._require_added_once(question, facts, at_most, "x")
+    facts["three"] = (_facts("household", one_row_per=()),)
+    with pytest.raises(Refused) as caught:
+        check_reach._require_added_once(question, facts, at_most, "x")
+    assert caught.value.code == "fan-out"
+
+
+def test_a_plan_needs_to_know_which_table_is_meant() -> None:
+    question = _joined(("two", "person"), ("three", "household"))
+    both = {"one": _facts("person", "household"), "two": _facts("person", "household")}
+    with pytest.raises(Refused, match="more than one table"):
+        plan._Draft(question, {**both, "three": _facts("household")}, False)
+    known = {**both, "two": _facts("person"), "three": _facts("household")}
+    draft = plan._Draft(question, known, False)
+    assert [k.entity for k in draft._keys("three", known["three"])] == ["household"]
+    across = Compare("=", Column("one", "rent"), Column("two", "rent"))
+    with pytest.raises(Refused, match="two tables"):
+        draft._formula(across)
+
+
+def test_a_value_of_several_branches_is_one_group() -> None:
+    where = Compare("=", Column("one", "rent"), Literal(1))
+    case = Case(((where, Literal("a")), (Not(where), Literal("a"))), Literal("b"))
+    assert plan.case_domain(case) == ("a", "b")

@@ -88,3 +88,19 @@ def test_two_equal_signs_are_one_too_many() -> None:
     with pytest.raises(BridlewayError, match="single =") as caught:
         sql.parse("SELECT COUNT(*) FROM housing WHERE rooms == 2", SCOPE)
     assert "42" in caught.value.where
+
+
+def test_an_answers_column_needs_a_usable_name() -> None:
+    with pytest.raises(UsageError, match="usable name"):
+        sql_select._require_name("a b", exp.Identifier(this="a b", quoted=True), _walk())
+
+
+def test_margins_stand_alone() -> None:
+    clause = exp.Group(expressions=[exp.Column(), exp.Rollup(expressions=[])])
+    with pytest.raises(Refused, match="stand alone"):
+        sql_select._groups(clause, (), _walk())
+
+
+def test_a_minus_before_a_column_is_no_constant() -> None:
+    with pytest.raises(UsageError, match="Only constants"):
+        sql.parse("SELECT COUNT(*) FROM housing WHERE rooms IN (-floor)", SCOPE)

@@ -417,9 +417,6 @@ class _Axis:
 class _Other:
     """Any value that is not named."""
 
-    def __repr__(self) -> str:
-        return "OTHER"
-
 
 _OTHER = _Other()
 

@@ -137,9 +137,6 @@ class _Draft:
         Sound under three-valued logic because the question is in negation normal form: an AND
         (OR) is true exactly when all (some) of its terms are true.
         """
-        tables = tables_in(predicate)
-        if len(tables) == 1:
-            return self._bit(next(iter(tables)), predicate)
         if not isinstance(predicate, And | Or):
             raise Refused(
                 "A comparison reads columns of two tables.",

@@ -149,12 +149,11 @@ def _item(node: Node, walk: Walk) -> _Item:
         _require_name(name, node, walk)
         return _Item(name, node, column)
     if type(inner) is exp.Case:
-        case = walk.scalar(inner)
+        case = walk.case(inner)
         if alias is None:
             raise walk.usage(node, "The CASE has no name.", "Write ... END AS name.", "no-name")
         _require_name(alias, node, walk)
-        if isinstance(case, Case):
-            return _Item(alias, node, case)
+        return _Item(alias, node, case)
     raise walk.refused(
         node,
         "The SELECT list holds grouped columns and statistics only.",

@@ -136,7 +136,7 @@ class Walk:
             left = self.scalar(node.this, depth + 1)
             return Arithmetic(_ARITHMETIC[kind], left, self.scalar(node.expression, depth + 1))
         if kind is exp.Case:
-            return self._case(node, depth)
+            return self.case(node, depth)
         self._refuse_as_scalar(node)
 
     def _refuse_as_scalar(self, node: Node) -> NoReturn:
@@ -221,7 +221,8 @@ class Walk:
             return Literal(_negated(inner.value))
         return Arithmetic("-", Literal(0), inner)
 
-    def _case(self, node: Node, depth: int) -> Case:
+    def case(self, node: Node, depth: int = 0) -> Case:
+        """Return the CASE that a node writes."""
         self.only(node, "this", "ifs", "default")
         whens: list[tuple[Predicate, Scalar]] = []
         for branch in node.args["ifs"]:
