@@ -11,6 +11,7 @@ import pytest
 from bridleway.errors import Refused, UsageError
 from bridleway.model.catalogue import ColumnFacts, EntityKey, TableFacts
 from bridleway.model.question import (
+    And,
     Arithmetic,
     Case,
     Column,
@@ -20,6 +21,7 @@ from bridleway.model.question import (
     Not,
     Question,
 )
+from bridleway.questions import canonical as canonical_module
 from bridleway.questions import check_bounds, check_reach, check_types, plan
 from bridleway.questions.canonical import canonical
 from bridleway.questions.sql import Scope, parse
@@ -69,10 +71,12 @@ def test_a_constant_of_another_type_is_a_mismatch() -> None:
 MALFORMED: list[Any] = [
     Question(table="housing", measures=(Measure("sum", "x", "rent"),)),  # type: ignore[arg-type]
     Question(table="housing", measures=(Measure("count_rows", "n"),), where=3),  # type: ignore[arg-type]
+    Question(table="housing", measures=(Measure("count_rows", "n"),), joins=(5,)),  # type: ignore[arg-type]
+    Question(table="housing", measures=(Measure("count_rows", "n"),), where=And(3)),  # type: ignore[arg-type]
 ]
 
 
-@pytest.mark.parametrize("question", MALFORMED, ids=["text", "number"])
+@pytest.mark.parametrize("question", MALFORMED, ids=["text", "number", "join", "terms"])
 def test_a_malformed_question_is_told_so(question: Question) -> None:
     """Another node's JSON may put anything anywhere."""
     with pytest.raises((UsageError, Refused)) as caught:
@@ -92,6 +96,21 @@ def test_a_question_may_be_too_deep_and_too_long() -> None:
         leaf = Not(leaf)
     with pytest.raises((UsageError, Refused)):
         canonical(Question(table="housing", measures=(Measure("count_rows", "n"),), where=leaf))
+
+
+def test_what_goes_to_reviewers_is_bounded_in_depth_and_parts() -> None:
+    """Whatever form it takes."""
+    leaf: Any = Compare("=", Column("housing", "rent"), Literal(1))
+    flat = Question(
+        table="housing", measures=(Measure("count_rows", "n"),), where=And((leaf,) * 2_000)
+    )
+    for _ in range(40):
+        leaf = Not(leaf)
+    deep = Question(table="housing", measures=(Measure("count_rows", "n"),), where=leaf)
+    for question, code in ((flat, "too-long"), (deep, "too-deep")):
+        with pytest.raises(UsageError) as caught:
+            canonical_module._require_small(question)
+        assert caught.value.code == code
 
 
 def test_a_statistic_without_an_argument_is_not_written() -> None:
