@@ -41,6 +41,9 @@ def _expected(name: str, domain: tuple[Any, ...]) -> Counter[int]:
         ("tenure", TENURES),
         ("tenure", (*TENURES, None)),
         ("tenure", (None,)),
+        ("tenure", (*TENURES, "a'b", "x" * 99, None)),
+        ("tenure", (*TENURES, "odd\x1fone", None)),
+        ("tenure", (*TENURES, "odd\x1f\x1e\x1dtext")),
         ("rooms", (1, 2, 3, None)),
         ("rooms", (1, 2**40, 3)),
         ("disabled", (True, False)),
@@ -57,6 +60,14 @@ def test_a_code_is_the_position_in_the_public_domain(
         expected[domain.index(None)] += empty
         expected[-1] -= empty
     assert _codes(source, CodeColumn("c0", Column("housing", name), domain)) == +expected
+
+
+def test_an_empty_text_heads_a_group_of_its_own(source: Source) -> None:
+    """Also as the only value; where an empty field is missing, it is none."""
+    empty = sum(row["tenure"] == "" for row in ROWS)
+    for domain in (("",), ("rent", "", "own")):
+        found = _codes(source, CodeColumn("c0", Column("housing", "tenure"), domain))
+        assert found[domain.index("")] == (0 if source.untyped else empty)
 
 
 def test_a_date_heads_groups_as_its_iso_text(source: Source) -> None:

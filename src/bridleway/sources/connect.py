@@ -17,7 +17,7 @@ from bridleway import parts
 from bridleway.errors import UsageError
 from bridleway.sources.source import Location, Query, Source
 
-__all__ = ["Location", "Query", "Source", "connect"]
+__all__ = ["Location", "Query", "Source", "connect", "make_ahead"]
 
 _ENGINES = "bridleway.sources.engines"
 _ANY_URL = "ibis_url"
@@ -55,6 +55,13 @@ def connect(
     )
     source: Source = _part(location).open_source(location)
     return source
+
+
+def make_ahead() -> None:
+    """Make one embedded engine ahead, for the source of files that is opened next."""
+    from bridleway.sources.engines._files import make_ahead as make
+
+    make()
 
 
 def _part(location: Location) -> ModuleType:

@@ -187,12 +187,14 @@ def _tracked(table: Table, outside: Outside, hidden: Collection[int], k: int) ->
     made: set[int] = set()
     weighed = 0
     for vector, used in _echelon_rows(sets):
+        if len(used) < 3:
+            continue  # a pair is looked at as such
         target = vector > _TOLERANCE
         cells = {shown[first[row]] for row in used if first[row] < len(shown)}
         if not cells or (vector < -_TOLERANCE).any() or not (target & declared).any():
             continue
-        if len(used) < 3 or bool((sets == target).all(axis=1).any()):
-            continue  # a pair is looked at as such; what is a figure is protected as one
+        if bool((sets == target).all(axis=1).any()):
+            continue  # what is a figure is protected as one
         weighed += 1
         low, high = known.interval(target)
         if weighed > _MOST_SETS or (low < k and high - low < k):
@@ -204,18 +206,25 @@ def _echelon_rows(sets: Sets) -> Iterator[tuple[NDArray[np.float64], list[int]]]
     """Return the rows of the reduced echelon form, each with the figures it is made of."""
     width = sets.shape[1]
     made = np.hstack([sets.astype(np.float64), np.eye(len(sets))])
+    # A set of one block stands as it is, and leaves all others at once: most cells are such.
+    alone = sets.sum(axis=1) == 1
+    columns = sets[alone].argmax(axis=1)
+    rest = made[~alone]
+    rest -= rest[:, columns] @ made[alone]
+    pivots = dict(zip(columns.tolist(), made[alone], strict=True))
     row = 0
     for column in range(width):
-        if row == len(made):
+        if row == len(rest):
             break
-        best = row + int(np.argmax(np.abs(made[row:, column])))
-        if abs(made[best, column]) <= _TOLERANCE:
+        best = row + int(np.argmax(np.abs(rest[row:, column])))
+        if abs(rest[best, column]) <= _TOLERANCE:
             continue
-        made[[row, best]] = made[[best, row]]
-        made[row] /= made[row, column]
-        others = np.abs(made[:, column]) > _TOLERANCE
+        rest[[row, best]] = rest[[best, row]]
+        rest[row] /= rest[row, column]
+        others = np.abs(rest[:, column]) > _TOLERANCE
         others[row] = False
-        made[others] -= np.outer(made[others, column], made[row])
+        rest[others] -= np.outer(rest[others, column], rest[row])
+        pivots[column] = rest[row]
         row += 1
-    for line in made[:row]:
+    for _, line in sorted(pivots.items(), key=lambda pivot: pivot[0]):
         yield line[:width], np.flatnonzero(np.abs(line[width:]) > _TOLERANCE).tolist()

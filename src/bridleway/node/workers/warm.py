@@ -23,8 +23,7 @@ from bridleway.node.workers.blocks import new_block
 from bridleway.node.workers.jobs import JOBS
 from bridleway.questions.sql import Scope, parse
 from bridleway.sources.catalogue_file import read_catalogue
-from bridleway.sources.connect import connect
-from bridleway.sources.engines._files import make_ahead
+from bridleway.sources.connect import connect, make_ahead
 from bridleway.sources.source import sql_name
 
 _ROWS = 300
