@@ -142,6 +142,10 @@ def run(folder: Path, seed: int, names: list[str], weak: bool = False) -> list[C
             found.append(Case(name, question, ended, "", wrong))
             continue
         again = ask_once(root, signer, question, request, None)
+        if ended == again == "error died":
+            # A worker's end is a refusal, and stays one: another request has to be answered.
+            request += "-again"
+            ended, again = "died", ask_once(root, signer, question, request, None)
         found.append(judge(audit, name, question, request, ended, again))
     return found
 

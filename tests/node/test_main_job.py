@@ -95,6 +95,19 @@ def test_the_same_request_id_returns_the_same_receipt(place: Workspace) -> None:
     assert one.receipt == two.receipt
 
 
+def test_a_request_that_was_refused_stays_refused(place: Workspace) -> None:
+    """The refusal that is in the log is told again, with its receipt; nothing is logged anew."""
+    other = BY_AREA.replace("'rent'", "'own'")
+    found = []
+    for _ in range(2):
+        with pytest.raises(Refused) as caught:
+            place.ask(other, "renters-in-need", ASKER, PASSWORD, request="no-1")
+        found.append(caught.value)
+    first, second = found
+    assert second.to_json() == first.to_json()
+    assert second.receipt == first.receipt  # type: ignore[attr-defined]
+
+
 def test_a_request_id_is_of_one_question_and_one_person(place: Workspace) -> None:
     """A used id gives nobody the answer to something else, and needs the person's key."""
     place.ask("by-area", "renters-in-need", ASKER, PASSWORD, request="used-1")

@@ -122,14 +122,25 @@ def test_questions_of_very_many_columns_are_weighed_two_by_two() -> None:
     assert caught.value.code == "together"
 
 
-def test_joins_on_other_entities_are_compared_only_with_the_same_joins() -> None:
-    """Whom a join on a household leaves out, no text says."""
-    person = _wide(range(1), "JOIN other USING (person)")
-    household = _wide(range(1), "JOIN other USING (household)")
-    assert family(person) != family(household) == family(household)
-    assert comparable(household, household)
-    assert not comparable(person, household)
-    assert comparable(person, _wide(range(2)))
+def test_another_join_is_another_condition_on_the_same_people() -> None:
+    """Who is left out by a join on a household, no text says: counts that are alike are twins."""
+    texts = [_wide(range(1), f"JOIN other USING ({on})") for on in ("person", "household")]
+    alone, more = _wide(range(1)), _wide(range(2), "JOIN other USING (household)")
+    assert family(texts[0]) != family(texts[1]) == family(more)
+    assert comparable(*texts) and comparable(alone, texts[1])
+    facts = {t: TableFacts("office", t, t, {}, people=100) for t in ("one", "other")}
+    for coarse in (False, True):
+        atoms = Atoms([*texts, alone, more, _wide(range(1, 3), "JOIN other USING (person)")], facts)
+        if coarse:
+            atoms.coarsen()
+        person, household, all_, some, others = (
+            atoms.populations(place)[0].inside for place in range(5)
+        )
+        assert not (person & ~all_).any() and (all_ & ~person).any()
+        assert atoms.twins(person, household) and atoms.twins(household, person)
+        assert atoms.twins(person, some)  # one condition more than the other
+        assert not atoms.twins(household, others)  # other conditions altogether
+        assert not atoms.twins(person, person)
 
 
 def test_questions_without_a_condition_are_one_atom() -> None:

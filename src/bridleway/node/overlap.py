@@ -19,7 +19,7 @@ from bridleway.model.flow import ALL, Cleared, Grant
 from bridleway.model.plan import Recipe, branch_name
 from bridleway.model.policy import Rules
 from bridleway.model.question import Column, Question, question_from_json
-from bridleway.questions.apart import comparable, family, in_place, place_of, rivals
+from bridleway.questions.apart import comparable, in_place, place_of, rivals
 from bridleway.questions.atoms import MOST_ATOMS, SUMMED, Atoms, Flags, TooManyAtoms, columns_of
 from bridleway.questions.canonical import canonical
 
@@ -124,15 +124,15 @@ def outsides_of(grant: Grant, recipe: Recipe, earlier: Sequence[Earlier]) -> lis
     more of them are looked at in groups, those with the most columns in common first, so that
     the new answer and each earlier one always stand side by side.
 
-    Only answers over the same joined people can be compared by their texts; where joins differ,
-    cell keys are required instead. A question that was never asked before is also held to the
-    newest answers on other data versions; one that was is held to its own last release.
+    Where joins differ, being in a further table is one more condition on the people. A question
+    that was never asked before is also held to the newest answers on other data versions; one
+    that was is held to its own last release.
     """
     if not grant.rules.together:
         return []
     places = places_of(grant)
     question = in_place(canonical(grant.question), places)
-    near = [e for e in earlier if _is_comparable(e.question, question, grant.rules)]
+    near = [e for e in earlier if comparable(e.question, question)]
     others = [e for e in near if _same_data(e, grant)]
     if last_of(grant, earlier) is None:
         newest = {e.digest: e for e in near if not _same_data(e, grant)}
@@ -277,11 +277,6 @@ def _all_facts(mine: Mapping[str, TableFacts], others: Sequence[Earlier]) -> dic
             columns = facts.columns if known is None else {**facts.columns, **known.columns}
             made[place] = replace(facts, columns=columns)
     return made
-
-
-def _is_comparable(one: Question, other: Question, rules: Rules) -> bool:
-    """Tell whether texts decide: with other joins they do where no noise is keyed to people."""
-    return comparable(one, other) and (not rules.cell_key or family(one) == family(other))
 
 
 def _same_data(one: Earlier, grant: Grant) -> bool:

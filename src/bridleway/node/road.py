@@ -8,7 +8,7 @@ from typing import Any
 
 from bridleway.answer import Answer, answer_from_body
 from bridleway.ask import Asking, Charged, Held, Met, Protected
-from bridleway.errors import Fault, Gap, Refused
+from bridleway.errors import Fault, Gap, Refused, from_json
 from bridleway.keys.dsse import key_id, open_envelope, peek
 from bridleway.ledger.receipts import verify
 from bridleway.model.canonical import strict_json
@@ -258,8 +258,15 @@ def require_same(receipt: bytes, asking: Asking, node: Node) -> None:
 
 
 def answer_from_receipt(receipt: bytes) -> Answer:
-    """Read the answer out of a receipt that this node was just given, or kept."""
+    """Read the answer out of a receipt that this node was just given, or kept.
+
+    Raises the refusal, with its receipt, where that is what the receipt tells.
+    """
     body = strict_json(peek(receipt, PAYLOAD_RECEIPT))
+    if isinstance(body, Mapping) and body.get("outcome") == "refused":
+        error = from_json(body["refusal"])
+        error.receipt = receipt  # type: ignore[attr-defined]
+        raise error
     if not isinstance(body, Mapping) or body.get("outcome") not in ("answered", "withheld"):
         raise Fault("The receipt holds no answer.", "Ask again under a new request id.")
     clear_words = body["results_in_the_clear"]

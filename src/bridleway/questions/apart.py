@@ -84,22 +84,16 @@ def family(question: Question) -> Family:
 
 
 def comparable(one: Question, other: Question) -> bool:
-    """Tell whether texts say how the people of two questions relate.
-
-    They do where the joins are the same, and where all joins are on the person: being in a
-    further table is then one more condition on the same people.
-    """
-    if family(one) == family(other):
-        return True
-    on_person = all(join.entity == "person" for q in (one, other) for join in q.joins)
-    return on_person and bool(set(one.tables) & set(other.tables))
+    """Tell whether two questions may be about the same people: they read a table in common."""
+    return bool(set(one.tables) & set(other.tables))
 
 
 def needs_cell_keys(question: Question, others: Iterable[Question]) -> bool:
     """Tell whether a question of another passport reads one of these tables joined otherwise.
 
-    Whom a join leaves out cannot be told from texts, and nobody reviewed the two together, so
-    noise keyed to the people themselves keeps the difference of such answers from being exact.
+    Whom a join leaves out cannot be told from texts, and nobody reviewed the two together. What
+    differs by a few people is withheld at release; noise keyed to the people themselves keeps
+    differences that nobody looks for from being exact.
     """
     mine = family(question)
     return any(set(q.tables) & set(question.tables) and family(q) != mine for q in others)

@@ -2,9 +2,9 @@
 
 Each column that a question mentions is cut into classes at its constants and declared values;
 what is no plain condition on one column (arithmetic, LIKE, two columns) is a yes-or-no of its
-own, and so is being in a table that not all of the questions read. Atoms are all combinations of
-classes, so two cells are told apart exactly where some declared value could tell their people
-apart. Made from texts and declared facts alone.
+own, and so is being in a table that not all of the questions join alike. Atoms are all
+combinations of classes, so two cells are told apart exactly where some declared value could tell
+their people apart. Made from texts and declared facts alone.
 
 Splitting what no person could be in (a LIKE and an equality that exclude each other) only makes
 more sets possible, never fewer: checks built on atoms stay on the safe side.
@@ -49,6 +49,7 @@ MOST_ATOMS = 1 << 18  # combinations that are looked at; beyond, a set of questi
 # Without declared facts: one value of an open column is as rare as one in so many.
 RARE = 1e-4
 _DAYS = 36_525  # a date without declared bounds lies within a century
+_PERSON = "person"
 SUMMED = "+"  # begins the name of a part that is only summed over
 _NULL_SHARE = 0.0  # declared facts do not speak of missing values
 
@@ -111,9 +112,11 @@ class Atoms:
             self._add(column, self._classes(column, constants[column]))
         for predicate in opaque:
             self._add(predicate, _yes_or_no(predicate))
-        everywhere = set.intersection(*(set(q.tables) for q in questions))
-        for table in sorted({t for q in questions for t in q.tables} - everywhere):
-            self._add(("in", table), _points([True, False], [0.5, 0.5], null=False))
+        joined = [set(_joins(question)) for question in questions]
+        apart = sorted(joined[0].union(*joined) - joined[0].intersection(*joined))
+        for join in apart:
+            self._add(join, _points([True, False], [0.5, 0.5], null=False))
+        self._joined_on = range(len(self._axes) - len(apart), len(self._axes))
         self.shape = tuple(len(axis.weights) for axis in self._axes)
         size = reduce(lambda a, b: a * b, self.shape, 1)
         if size > most:
@@ -291,9 +294,9 @@ class Atoms:
 
     def _joined(self, question: Question) -> Flags:
         inside = self._all()
-        for table in question.tables:
-            if ("in", table) in self._place:
-                inside = inside & self._along(self._place["in", table], np.array([True, False]))
+        for join in _joins(question):
+            if join in self._place:
+                inside = inside & self._along(self._place[join], np.array([True, False]))
         return inside
 
     def _parts(self, question: Question) -> Iterable[tuple[str, Flags]]:
@@ -335,12 +338,25 @@ class Atoms:
         return every.reshape(self.shape)
 
     def twins(self, one: Flags, other: Flags) -> bool:
-        """Tell whether two sets overlap and cut the same columns in different ways."""
-        both = set(self.cut(one)) & set(self.cut(other))
-        rest = tuple(axis for axis in range(len(self.shape)) if axis not in both)
-        mine = self._whole(one).any(axis=rest)
-        theirs = self._whole(other).any(axis=rest)
-        return bool((mine != theirs).any() and (mine & theirs).any())
+        """Tell whether two sets overlap and cut the same columns in different ways.
+
+        Or other joins do, and the conditions of one are all that of the other, or more of them.
+        """
+        joins = set(self._joined_on)
+        mine, theirs = self._along_others(one, joins), self._along_others(other, joins)
+        both = set(self.cut(one)) & set(self.cut(other)) - joins
+        rest = set(range(len(self.shape))) - joins - both
+        kept, left = mine.any(axis=tuple(rest)), theirs.any(axis=tuple(rest))
+        if bool((kept != left).any() and (kept & left).any()):
+            return True
+        columns = set(range(len(self.shape))) - joins
+        if np.array_equal(self._along_others(one, columns), self._along_others(other, columns)):
+            return False
+        return not (mine & ~theirs).any() or not (theirs & ~mine).any()
+
+    def _along_others(self, flags: Flags, left_out: set[int]) -> Flags:
+        """Return a set by all axes but some, of length one there."""
+        return np.asarray(self._whole(flags).any(axis=tuple(left_out), keepdims=True))
 
     def _branch(self, branch: Branch) -> Flags:
         met = [self._holds(condition)[0] for condition in branch.meets]
@@ -427,6 +443,15 @@ def _grouping_sets(width: int) -> list[tuple[int, ...]]:
 
 
 # -- what questions mention
+
+
+def _joins(question: Question) -> list[tuple[str, str, str]]:
+    """Return what it takes to be among the people of a question's tables.
+
+    Being in a table is the same whether the question starts there or joins it on the person.
+    """
+    others = [(j.table, "" if j.entity == _PERSON else j.entity) for j in question.joins]
+    return [("in", *joined) for joined in ((question.table, ""), *others)]
 
 
 def columns_of(question: Question) -> frozenset[Column]:

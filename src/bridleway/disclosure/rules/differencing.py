@@ -115,7 +115,12 @@ def _too_near(
     # The rest is about figures that are shown and may count the very same number.
     shown = np.array([cell is None or table.asked[cell] for cell, *_ in figures])
     alike = (common > 0) & grows & shrinks & shown[:, None]
-    same = alike & (more == 0) & (less == 0) & ~outside.present[known][None, :]
+    # All who are expected are in both: other data, or the few whose values nobody declared.
+    expected = _declared(outside).astype(np.float32)
+    both = (mine * expected) @ theirs.T
+    differ = (mine @ expected)[:, None] + (theirs @ expected)[None, :] > 2 * both
+    equal = (more == 0) & (less == 0) & outside.present[known][None, :]
+    same = alike & ~differ & ~equal
     near: NDArray[np.bool_] = (((common > 0) & nested) | same).any(axis=1)
     if outside.twins is not None:
         for i, j in np.argwhere(alike & (more > 0) & (less > 0)).tolist():

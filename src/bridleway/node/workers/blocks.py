@@ -17,7 +17,7 @@ _FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, Linux 5.1
 class Block(mmap.mmap):
     """An anonymous file in memory. `fd` stays open as long as the block does."""
 
-    fd: int
+    fd: int = -1  # until it could be mapped
 
     def __new__(cls, fd: int, size: int, access: int = mmap.ACCESS_WRITE) -> Block:
         """Map `size` bytes of an open file, which the block owns from now on."""
@@ -27,7 +27,8 @@ class Block(mmap.mmap):
 
     def __del__(self) -> None:
         """Let go of the file; the memory goes when nobody maps it any more."""
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 def new_block(size: int) -> Block:
