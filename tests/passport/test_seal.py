@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridleway.errors import BridlewayError, Gap, Refused, UsageError
@@ -317,6 +317,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.sampled_from(_paths(body())), _JSON)
+@example(("disclosure",), True)
 def test_whatever_stands_in_a_passport_it_is_read_or_refused_in_one_sentence(
     path: tuple[Any, ...], value: Any
 ) -> None:

@@ -152,7 +152,7 @@ def passport_from_body(body: Any, digest: str) -> Passport:
         controllers=_controllers(whole.part("parties"), tables),
         users=_users(whole),
         linker=whole.id("linker") if whole.has("linker") else None,
-        rules=rules_said(body) if whole.has("disclosure") else {},
+        rules=rules_said(body) if whole.has("disclosure") and whole.part("disclosure") else {},
         valid_from=require_time(validity.value.get("from"), "validity.from"),
         valid_until=require_time(validity.value.get("until"), "validity.until"),
         most_runs=validity.whole("runs"),
