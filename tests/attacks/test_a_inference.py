@@ -114,6 +114,10 @@ PAIRS: dict[str, tuple[str, ...]] = {
         f"SELECT PROPORTION(ill AND age <> 17) AS s, {N} FROM people WHERE area = 'a'",
     ),
     # Declared facts let area w be as large as any other; only the target lives there.
+    "a broad value against another column": (
+        f"SELECT {N} FROM people WHERE ill AND job IN ('farm', 'shop', 'sea')",
+        f"SELECT {N} FROM people WHERE ill AND area <> 'w'",
+    ),
     "a broad value of one person": (
         f"SELECT {N} FROM people WHERE ill AND area IN ('a', 'w')",
         f"SELECT {N} FROM people WHERE ill AND area = 'a'",

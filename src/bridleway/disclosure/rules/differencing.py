@@ -12,7 +12,8 @@ cut it. What they differ by could then be computed (ATTACKS A01, A08, A10), so a
 
 The same holds for the people whom a condition inside a measure sorts out. Earlier figures were
 rounded, so differences are taken at their smallest. Figures of an earlier data version count
-when the question is new: nobody knows how much of the data has changed since.
+when the question is new: nobody knows how much of the data has changed since. Values that nobody
+declared are counted both ways, as if people had them and as if nobody did: an attacker may know.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ ADVICE = "Another answer over nearly the same people is out already: ask for cle
 _TOLERANCE = 1e-7
 _MOST_SETS = 64  # isolated sets that are weighed by linear programming, per answer
 Sets: TypeAlias = NDArray[np.bool_]
+Numbers: TypeAlias = NDArray[np.int64]
 # A cell (None for the people matched), the row of its set, its blocks, its people.
 Figure: TypeAlias = tuple[int | None, int, Sets, int]
 
@@ -102,30 +104,36 @@ def _too_near(
     known = np.flatnonzero(outside.low >= 0)
     if not figures or not len(known):
         return np.zeros(len(figures), dtype=bool)
-    # Blocks in common, in the figure alone and in the earlier one alone: (figures, earlier).
-    mine = np.array([flags for _, _, flags, _ in figures]).astype(np.float32)
-    theirs = outside.earlier[known].astype(np.float32)
-    common = mine @ theirs.T
-    more = mine.sum(axis=1)[:, None] - common
-    less = theirs.sum(axis=1)[None, :] - common
+    mine = np.array([flags for _, _, flags, _ in figures])
+    theirs = outside.earlier[known]
     people = np.array([number for _, _, _, number in figures])
     grows = people[:, None] - outside.high[known][None, :] < k
     shrinks = outside.low[known][None, :] - people[:, None] < k
-    nested = ((more > 0) & (less == 0) & grows) | ((less > 0) & (more == 0) & shrinks)
-    # The rest is about figures that are shown and may count the very same number.
+    # What is about figures that are shown and may count the very same number.
     shown = np.array([cell is None or table.asked[cell] for cell, *_ in figures])
-    alike = (common > 0) & grows & shrinks & shown[:, None]
-    # All who are expected are in both: other data, or the few whose values nobody declared.
-    expected = _declared(outside).astype(np.float32)
-    both = (mine * expected) @ theirs.T
-    differ = (mine @ expected)[:, None] + (theirs @ expected)[None, :] > 2 * both
-    equal = (more == 0) & (less == 0) & outside.present[known][None, :]
-    same = alike & ~differ & ~equal
-    near: NDArray[np.bool_] = (((common > 0) & nested) | same).any(axis=1)
+    common, more, less = _common(mine, theirs)
+    alike = common & grows & shrinks & shown[:, None]
+    nested = common & ((more & ~less & grows) | (less & ~more & shrinks))
+    equal = ~more & ~less & outside.present[known][None, :]
+    # Beside those whose values nobody declared: somebody may know that there are none.
+    expected = _declared(outside)
+    both, over, under = _common(mine & expected, theirs & expected)
+    nested |= both & shown[:, None] & ((over & ~under & grows) | (under & ~over & shrinks))
+    same = alike & ~over & ~under & ~equal
+    near: NDArray[np.bool_] = (nested | same).any(axis=1)
     if outside.twins is not None:
-        for i, j in np.argwhere(alike & (more > 0) & (less > 0)).tolist():
+        for i, j in np.argwhere(alike & more & less).tolist():
             near[i] = near[i] or outside.twins(figures[i][1], int(known[j]))
     return near
+
+
+def _common(mine: Sets, theirs: Sets) -> tuple[Sets, Sets, Sets]:
+    """Tell of each pair whether some block is in both, in the one alone, in the other alone."""
+    one, other = mine.astype(np.float32), theirs.astype(np.float32)
+    common = one @ other.T
+    more = one.sum(axis=1)[:, None] > common
+    less = other.sum(axis=1)[None, :] > common
+    return common > 0, more, less
 
 
 def _of_margins(
@@ -183,28 +191,37 @@ def _tracked(table: Table, outside: Outside, hidden: Collection[int], k: int) ->
     # Eight flags to a byte: the same order, sorted much faster.
     _, first = np.unique(np.packbits(sets, axis=1), axis=0, return_index=True)
     sets = sets[first]
-    known = Knowledge(
-        sets,
-        np.concatenate([exact, outside.low[there]])[first],
-        np.concatenate([exact, outside.high[there]])[first],
+    low, high = (
+        np.concatenate([exact, known[there]])[first] for known in (outside.low, outside.high)
     )
     declared = _declared(outside)
+    views = [np.ones(len(declared), dtype=bool)]
+    if not declared.all():  # somebody may know that no value is undeclared
+        views.append(declared)
     made: set[int] = set()
+    for blocks in views:
+        for used in _isolating(sets[:, blocks], low, high, declared[blocks], k):
+            made |= {shown[first[row]] for row in used if first[row] < len(shown)}
+    return made
+
+
+def _isolating(
+    sets: Sets, low: Numbers, high: Numbers, declared: Sets, k: int
+) -> Iterator[list[int]]:
+    """Return the sums of three figures or more of which fewer than k people may be left."""
+    known = Knowledge(sets, low, high)
     weighed = 0
     for vector, used in _echelon_rows(sets):
-        if len(used) < 3:
-            continue  # a pair is looked at as such
         target = vector > _TOLERANCE
-        cells = {shown[first[row]] for row in used if first[row] < len(shown)}
-        if not cells or (vector < -_TOLERANCE).any() or not (target & declared).any():
+        # A pair is looked at as such, and what is a figure is protected as one.
+        if len(used) < 3 or (vector < -_TOLERANCE).any() or not (target & declared).any():
             continue
         if bool((sets == target).all(axis=1).any()):
-            continue  # what is a figure is protected as one
+            continue
         weighed += 1
-        low, high = known.interval(target)
-        if weighed > _MOST_SETS or (low < k and high - low < k):
-            made |= cells
-    return made
+        fewest, most = (0.0, 0.0) if weighed > _MOST_SETS else known.interval(target)
+        if fewest < k and most - fewest < k:
+            yield used
 
 
 def _echelon_rows(sets: Sets) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
