@@ -1,0 +1,1 @@
+"""Record-level extracts: tables leave anonymised by default, with risk and utility measured."""
