@@ -90,7 +90,7 @@ def hierarchy(column: str, rows: Iterable[Sequence[str | None]]) -> Hierarchy:
             if row[level] not in place:
                 place[row[level]] = len(names)
                 names.append(row[level])
-            elif codes[level, leaf - 1] != place[row[level]]:
+            elif row[level:] != table[leaf - 1][level:]:  # the same name under another parent
                 raise UsageError(
                     f"Level {level} joins values that level {level + 1} takes apart again.",
                     "Let every level join whole values of the level below.",
