@@ -1,0 +1,272 @@
+"""The recipe of an extract: what each column is, and what must hold of the file that leaves.
+
+    k: 5
+    suppression: 0.05
+    columns:
+      age: {class: quasi-identifier, hierarchy: {numbers: {widths: [5, 10, 20]}}}
+      diagnosis: {class: sensitive, l: 2, t: 0.3}
+      nhs_number: {class: identifier}
+
+A recipe is plain data: a passport holds it for its extract, `bridleway anonymise` takes it from a
+file or from the command line. Every column of the table is declared; what is not is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NoReturn, TypeAlias
+from typing import Literal as OneOf
+
+from bridleway import parts
+from bridleway.errors import UsageError, nearest
+
+Recoding: TypeAlias = OneOf["full-domain", "local"]
+Distance: TypeAlias = OneOf["equal", "ordered", "hierarchical"]
+
+BUILDERS = "bridleway.extract.builders"
+CLASSES = ("quasi-identifier", "sensitive", "identifier", "entity", "plain", "free-text")
+RECODINGS = ("full-domain", "local")
+DISTANCES = ("equal", "ordered", "hierarchical")
+
+K = 5
+SUPPRESSION = 0.05
+LEAST_L = 2
+MOST_T = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Quasi:
+    """A quasi-identifier. builder, options: its hierarchy; level: where a recipe fixes it."""
+
+    name: str
+    builder: str = "values"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitive:
+    """A sensitive column, and what every class must be like in it.
+
+    distinct, entropy: l of l-diversity; recursive: (c, l); t: of t-closeness, by `distance`;
+    beta: of beta-likeness. order: the values in order; builder, options: their hierarchy.
+    """
+
+    name: str
+    distinct: int | None = None
+    entropy: float | None = None
+    recursive: tuple[float, int] | None = None
+    t: float | None = None
+    distance: Distance = "equal"
+    beta: float | None = None
+    enhanced: bool = False
+    order: tuple[str | None, ...] | None = None
+    builder: str = "values"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is done to a table.
+
+    suppression: the largest share of rows that may be left out; dropped: identifiers and free
+    text; plain: columns that leave as they are; entity: whose distinct values k counts.
+    """
+
+    quasi: tuple[Quasi, ...]
+    sensitive: tuple[Sensitive, ...] = ()
+    dropped: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    entity: str | None = None
+    k: int = K
+    suppression: float = SUPPRESSION
+    recoding: Recoding = "full-domain"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return every column that is declared."""
+        entity = () if self.entity is None else (self.entity,)
+        named = (*(q.name for q in self.quasi), *(s.name for s in self.sensitive))
+        return (*named, *self.plain, *self.dropped, *entity)
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """Return the columns that leave."""
+        return (*(q.name for q in self.quasi), *(s.name for s in self.sensitive), *self.plain)
+
+
+def require_declared(recipe: Recipe, columns: Sequence[str]) -> None:
+    """Raise UsageError unless the recipe declares every column, and none that is not there."""
+    undeclared = [name for name in columns if name not in recipe.columns]
+    if undeclared:
+        listed = ", ".join(f"'{name}'" for name in undeclared[:20])
+        raise UsageError(
+            f"{'A column is' if len(undeclared) == 1 else 'Columns are'} not declared: {listed}.",
+            "Say of each column what it is: quasi-identifier, sensitive, identifier, entity, "
+            "free-text or plain. Identifiers and free text do not leave.",
+            where=undeclared[0],
+        )
+    for name in recipe.columns:
+        if name not in columns:
+            raise UsageError(
+                f"The table has no column '{name}'.{nearest(name, columns)}",
+                "Correct the name, or take it out of the recipe.",
+                where=name,
+            )
+
+
+def read_recipe(body: object, where: str = "recipe") -> Recipe:
+    """Read a recipe from plain data. Raises UsageError with the place."""
+    return _Reader(where).recipe(body)
+
+
+class _Reader:
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def recipe(self, body: object) -> Recipe:
+        told = self._record(body, "", ("k", "suppression", "recoding", "columns"))
+        columns = self._record(told.get("columns"), "columns", None)
+        quasi: list[Quasi] = []
+        sensitive: list[Sensitive] = []
+        others: dict[str, list[str]] = {name: [] for name in CLASSES}
+        for name, said in columns.items():
+            path = f"columns.{name}"
+            one = {"class": said} if isinstance(said, str) else said
+            cls = self._record(one, path, None).get("class")
+            if cls not in CLASSES:
+                self._wrong(f"'{cls}' is no class of a column.{nearest(str(cls), CLASSES)}",
+                            f"Known: {', '.join(CLASSES)}.", path)  # fmt: skip
+            if cls == "quasi-identifier":
+                quasi.append(self._quasi(name, one, path))
+            elif cls == "sensitive":
+                sensitive.append(self._sensitive(name, one, path))
+            else:
+                self._record(one, path, ("class",))
+                others[cls].append(name)
+        if not quasi:
+            self._wrong(
+                "The recipe names no quasi-identifier.",
+                "Name the columns by which somebody could be recognised.",
+                "columns",
+            )
+        if len(others["entity"]) > 1:
+            self._wrong("Two columns are the entity.", "Name one.", "columns")
+        recoding = told.get("recoding", "full-domain")
+        if recoding not in RECODINGS:
+            self._wrong(
+                f"'{recoding}' is no recoding.", f"Known: {', '.join(RECODINGS)}.", "recoding"
+            )
+        return Recipe(
+            tuple(quasi),
+            tuple(sensitive),
+            (*others["identifier"], *others["free-text"]),
+            tuple(others["plain"]),
+            others["entity"][0] if others["entity"] else None,
+            self._whole(told, "k", 1, K) or K,
+            self._number(told, "suppression", 0, 1, SUPPRESSION) or 0.0,
+            recoding,
+        )
+
+    def _quasi(self, name: str, said: object, path: str) -> Quasi:
+        one = self._record(said, path, ("class", "hierarchy", "level"))
+        builder, options = self._hierarchy(one.get("hierarchy", "values"), path)
+        return Quasi(name, builder, options, self._whole(one, "level", 0, None, path))
+
+    def _sensitive(self, name: str, said: object, path: str) -> Sensitive:
+        known = ("class", "l", "entropy-l", "recursive", "t", "distance", "beta", "enhanced",
+                 "order", "hierarchy")  # fmt: skip
+        one = self._record(said, path, known)
+        asked = [key for key in ("l", "entropy-l", "recursive", "t", "beta") if key in one]
+        distance = one.get("distance", "equal")
+        if distance not in DISTANCES:
+            self._wrong(f"'{distance}' is no distance.", f"Known: {', '.join(DISTANCES)}.", path)
+        order = one.get("order")
+        if order is not None and not isinstance(order, list):
+            self._wrong("'order' is no list of values.", "List every value.", path)
+        builder, options = self._hierarchy(one.get("hierarchy", "values"), path)
+        enhanced = one.get("enhanced", False)
+        if not isinstance(enhanced, bool):
+            self._wrong("'enhanced' is neither true nor false.", "Write true or false.", path)
+        return Sensitive(
+            name,
+            # Where the recipe says nothing, both: l against homogeneity, t against skewness.
+            self._whole(one, "l", 2, None if asked else LEAST_L, path),
+            self._number(one, "entropy-l", 1, 1e9, None, path),
+            self._recursive(one.get("recursive"), path),
+            self._number(one, "t", 0, 1, None if asked else MOST_T, path),
+            distance,
+            self._number(one, "beta", 0, 1e9, None, path),
+            enhanced,
+            None if order is None else tuple(None if v is None else str(v) for v in order),
+            builder,
+            options,
+        )
+
+    def _recursive(self, said: object, path: str) -> tuple[float, int] | None:
+        if said is None:
+            return None
+        one = self._record(said, f"{path}.recursive", ("c", "l"))
+        c, least = self._number(one, "c", 0, 1e9, None, path), self._whole(one, "l", 2, None, path)
+        if c is None or least is None:
+            self._wrong("'recursive' lacks c or l.", "Write {c: 3, l: 2}.", path)
+        return c, least
+
+    def _hierarchy(self, said: object, path: str) -> tuple[str, Mapping[str, Any]]:
+        one = {said: {}} if isinstance(said, str) else said
+        if not isinstance(one, Mapping) or len(one) != 1:
+            self._wrong("'hierarchy' is not one builder with its options.",
+                        "Write `hierarchy: postcodes` or `hierarchy: {numbers: {widths: [5]}}`.",
+                        path)  # fmt: skip
+        ((builder, options),) = one.items()
+        try:
+            parts.load(BUILDERS, str(builder))
+        except UsageError as error:
+            self._wrong(f"There is no hierarchy '{builder}'.", error.remedy, path)
+        options = {} if options is None else options
+        if not isinstance(options, Mapping):
+            self._wrong("The options of a hierarchy are no record.", "Write {name: value}.", path)
+        return str(builder), options
+
+    # -- plain values
+
+    def _record(self, said: object, path: str, known: Iterable[str] | None) -> Mapping[str, Any]:
+        if not isinstance(said, Mapping):
+            self._wrong("This is no record of names and values.", "Write `name: value`.", path)
+        if known is not None:
+            for key in said:
+                if key not in known:
+                    self._wrong(f"There is no '{key}' here.{nearest(str(key), known)}",
+                                f"Known: {', '.join(known)}.", path)  # fmt: skip
+        return said
+
+    def _whole(
+        self, said: Mapping[str, Any], key: str, least: int, default: int | None, path: str = ""
+    ) -> int | None:
+        found = said.get(key, default)
+        if found is None:
+            return None
+        if type(found) is not int or found < least:
+            self._wrong(
+                f"'{key}' is no whole number of at least {least}.", "Write one.", path or key
+            )
+        return found
+
+    def _number(
+        self, said: Mapping[str, Any], key: str, least: float, most: float,
+        default: float | None, path: str = "",
+    ) -> float | None:  # fmt: skip
+        found = said.get(key, default)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float | Decimal):
+            self._wrong(f"'{key}' is no number.", "Write one.", path or key)
+        if not least <= float(found) <= most:
+            self._wrong(f"'{key}' is not between {least:g} and {most:g}.", "Write one that is.",
+                        path or key)  # fmt: skip
+        return float(found)
+
+    def _wrong(self, sentence: str, remedy: str, path: str) -> NoReturn:
+        raise UsageError(sentence, remedy, where=": ".join(p for p in (self.where, path) if p))

@@ -1,0 +1,206 @@
+"""A recipe and a counted table -> what is released of every combination."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bridleway import parts
+from bridleway.errors import Fault, Refused, UsageError
+from bridleway.extract import models
+from bridleway.extract.classes import classes_of
+from bridleway.extract.hierarchy import Hierarchy
+from bridleway.extract.keys import Flags, Numbers, lookup
+from bridleway.extract.local import recode
+from bridleway.extract.models import Model
+from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
+from bridleway.extract.search import Found, Node, Search
+from bridleway.extract.table import Encoded, encode
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What is released.
+
+    levels: shape (combinations, columns), the level of each combination of `encoded.groups`;
+    kept: whether it leaves. node: the level of each column, where all rows have the same; found:
+    what the search found.
+    """
+
+    recipe: Recipe
+    hierarchies: tuple[Hierarchy, ...]
+    encoded: Encoded
+    levels: Numbers
+    kept: Flags
+    node: Node | None
+    found: Found | None
+
+    @property
+    def suppressed(self) -> int:
+        """How many rows do not leave."""
+        return int(self.encoded.groups.counts[~self.kept].sum())
+
+    def codes(self, column: int) -> tuple[Numbers, list[str | None]]:
+        """Return what each combination is called in a column: codes, and the names by code."""
+        one = self.hierarchies[column]
+        groups = self.encoded.groups
+        leaves = groups.layout.leaves(groups.words, column)
+        starts = np.cumsum([0, *(len(names) for names in one.labels)])
+        codes = starts[self.levels[:, column]] + one.codes[self.levels[:, column], leaves]
+        return codes, [name for names in one.labels for name in names]
+
+    def columns(self) -> dict[str, dict[str | None, str | None]]:
+        """Return, where all rows have the same levels, what each value becomes by column.
+
+        Columns that stay as they are do not stand in it.
+        """
+        if self.node is None:
+            raise Fault("Levels differ from row to row.", "Report this.")
+        return {
+            one.column: {leaf: one.label(level, place) for place, leaf in enumerate(one.leaves)}
+            for one, level in zip(self.hierarchies, self.node, strict=True)
+            if level
+        }
+
+    def combinations(self) -> pa.Table:
+        """Return every distinct combination of quasi-identifiers that leaves.
+
+        Per column `NAME_from` and `NAME_to`, as text.
+        """
+        groups = self.encoded.groups
+        rows = np.flatnonzero(self.kept)
+        starts = np.zeros(len(groups), dtype=bool)
+        starts[groups.starts] = True
+        rows = rows[starts[rows]]
+        made = {}
+        for column, one in enumerate(self.hierarchies):
+            words = [word[rows] for word in groups.words]
+            leaves = groups.layout.leaves(words, column)
+            made[f"{one.column}_from"] = labels(list(one.leaves), leaves)
+            codes, names = self.codes(column)
+            made[f"{one.column}_to"] = labels(names, codes[rows])
+        return pa.table(made)
+
+    def classes(self) -> pa.Table:
+        """Return the classes that leave: a text column per quasi-identifier."""
+        table = self.combinations()
+        names = [one.column for one in self.hierarchies]
+        return (
+            table.select([f"{name}_to" for name in names])
+            .rename_columns(names)
+            .group_by(names)
+            .aggregate([])
+        )
+
+
+def hierarchies_of(recipe: Recipe, counted: pa.Table) -> tuple[Hierarchy, ...]:
+    """Build every quasi-identifier's hierarchy over the values that the table holds."""
+    return tuple(_built(one, counted) for one in recipe.quasi)
+
+
+def _built(one: Quasi, counted: pa.Table) -> Hierarchy:
+    values = counted[one.name].unique().to_pylist()
+    made: Hierarchy = parts.load(BUILDERS, one.builder).build(one.name, values, one.options)
+    if one.level is not None and one.level >= made.levels:
+        raise UsageError(
+            f"The hierarchy has the levels 0 to {made.levels - 1}.",
+            "Name one of them.",
+            where=one.name,
+        )
+    return made
+
+
+def encoded_of(recipe: Recipe, counted: pa.Table, made: Sequence[Hierarchy]) -> Encoded:
+    """Encode a counted table for a recipe."""
+    orders = {s.name: s.order for s in recipe.sensitive if s.order is not None}
+    return encode(counted, made, [s.name for s in recipe.sensitive], recipe.entity, orders)
+
+
+def models_of(recipe: Recipe, encoded: Encoded) -> list[Model]:
+    """Return the privacy models that a recipe asks for besides k-anonymity."""
+    made: list[Model] = []
+    for place, one in enumerate(recipe.sensitive):
+        if one.distinct is not None:
+            made.append(models.DistinctL(place, one.distinct))
+        if one.entropy is not None:
+            made.append(models.EntropyL(place, one.entropy))
+        if one.recursive is not None:
+            made.append(models.RecursiveCL(place, *one.recursive))
+        q = encoded.distribution(one.name)
+        if one.t is not None:
+            tree = None
+            if one.distance == "hierarchical":
+                tree = _tree(one.builder, one.name, one.options, encoded)
+            made.append(models.TCloseness(place, one.t, q, one.distance, tree))
+        if one.beta is not None:
+            made.append(models.BetaLikeness(place, one.beta, q, one.enhanced))
+    return made
+
+
+def _tree(builder: str, name: str, options: object, encoded: Encoded) -> Hierarchy:
+    """Return a sensitive column's hierarchy; its leaves stand as the column's codes do."""
+    values = encoded.sensitive[name]
+    made: Hierarchy = parts.load(BUILDERS, builder).build(name, list(values), options)
+    if made.leaves != values:
+        raise UsageError(
+            "The values of the column do not stand in the order of their hierarchy.",
+            "List them under `order` as the hierarchy does.",
+            where=name,
+        )
+    return made
+
+
+def solve(recipe: Recipe, counted: pa.Table) -> Solution:
+    """Find what loses least. Raises Refused where nothing may leave."""
+    made = hierarchies_of(recipe, counted)
+    encoded = encoded_of(recipe, counted, made)
+    asked = models_of(recipe, encoded)
+    if recipe.recoding == "local":
+        return _locally(recipe, made, encoded, asked)
+    total = int(encoded.groups.counts.sum())
+    limit = int(total * recipe.suppression)
+    found = Search(encoded.groups, asked, ks=(recipe.k,), limits=(limit,), unit=encoded.unit).run()
+    best = found.best(recipe.k, limit)
+    if best is None or best.suppressed == total:
+        raise _nothing(recipe)
+    node = best.node
+    groups = encoded.groups.at(node)
+    classes = classes_of(groups, encoded.unit)
+    bad = classes.size < recipe.k
+    for model in asked:
+        bad |= model.fails(classes, node)
+    # Which class each original combination falls into.
+    masks = encoded.groups.layout.masks(node)
+    own = encoded.groups.layout.class_masks
+    words = [w & m & o for w, m, o in zip(encoded.groups.words, masks, own, strict=True)]
+    kept = ~bad[lookup(classes.words, words)]
+    levels = np.tile(np.array(node, dtype=np.int64), (len(encoded.groups), 1))
+    return Solution(recipe, made, encoded, levels, kept, node, found)
+
+
+def _locally(
+    recipe: Recipe, made: tuple[Hierarchy, ...], encoded: Encoded, asked: Sequence[Model]
+) -> Solution:
+    found = recode(encoded.groups, recipe.k, asked, encoded.unit)
+    if found is None:
+        raise _nothing(recipe)
+    kept = np.ones(len(encoded.groups), dtype=bool)
+    return Solution(recipe, made, encoded, found.levels[found.part], kept, None, None)
+
+
+def _nothing(recipe: Recipe) -> Refused:
+    return Refused(
+        "No generalisation of this table meets the recipe.",
+        f"Nothing leaves. k is {recipe.k}; ask for less of the sensitive columns, allow more "
+        "rows to be left out, or name fewer quasi-identifiers.",
+        code="not-anonymous",
+    )
+
+
+def labels(values: Sequence[str | None], codes: Numbers) -> pa.Array:
+    """Return the text of codes."""
+    names = pa.array(list(values), pa.string())
+    return names.take(pa.array(codes))
