@@ -1,12 +1,14 @@
 """What the engine that holds the table does: count combinations, and apply a recoding.
 
-Everything is an Ibis expression, so that the same extract runs where the table lives. Only
-distinct combinations leave the engine; the recoding comes back as tables that are joined.
+Expressions are Ibis over unbound tables, so that the same extract runs where the table lives.
+Only distinct combinations leave the engine before the extract itself; recodings go to it as
+tables that it joins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -19,75 +21,80 @@ from bridleway.extract.table import ROWS
 _MISSING = "\ue000"
 
 
-def count(table: Any, recipe: Recipe) -> pa.Table:
-    """Return the distinct combinations of what is searched, as text, with `ROWS`."""
+@dataclass(frozen=True)
+class Work:
+    """What an engine is to run. lent: tables that it is given for it, by name."""
+
+    expression: Any
+    lent: Mapping[str, pa.Table]
+
+
+def count(table: Any, recipe: Recipe) -> Work:
+    """Return how to count the distinct combinations of what is searched.
+
+    The result has a text column for each, and `ROWS`.
+    """
     names = [q.name for q in recipe.quasi] + [s.name for s in recipe.sensitive]
     names += [] if recipe.entity is None else [recipe.entity]
     text = table.select(**{name: table[name].cast("string") for name in names})
-    counted = text.group_by(names).agg(**{ROWS: text.count()}).to_pyarrow()
-    missing = {name: counted[name].cast(pa.string()) for name in names}
-    return pa.table({**missing, ROWS: counted[ROWS]})
+    return Work(text.group_by(names).agg(**{ROWS: text.count()}), {})
 
 
-def applied(table: Any, solution: Solution) -> Any:
-    """Return the table as it leaves: recoded, without what is suppressed, in no order.
+def apply(table: Any, solution: Solution) -> Work:
+    """Return how to make the table that leaves: recoded, without what is suppressed, in no order.
 
-    Only recoding tables go to the engine. Columns that a solution leaves as they are keep their
-    type; recoded ones are text.
+    Columns that a solution leaves as they are keep their type; recoded ones are text.
     """
     recipe = solution.recipe
-    if solution.node is None:
-        return _by_combination(table, recipe, solution.combinations())
+    lender = _Lender()
     made = table.select(*recipe.released)
+    if solution.node is None:
+        return Work(_by_combination(made, solution, lender), lender.lent)
     for name, values in solution.columns().items():
-        made = _recoded(made, recipe, name, values)
-    if solution.suppressed:
-        made = _kept(made, recipe, solution.classes())
-    return made
-
-
-def _recoded(made: Any, recipe: Recipe, name: str, values: Mapping[str | None, str | None]) -> Any:
-    import ibis
-
-    known = ibis.memtable(
-        pa.table(
+        known = lender.lend(
             {
                 "bridleway_from": [_MISSING if v is None else v for v in values],
                 "bridleway_to": pa.array(list(values.values()), pa.string()),
             }
         )
-    )
-    joined = made.inner_join(known, [_text(made, name) == known["bridleway_from"]])
-    return joined.mutate(**{name: joined["bridleway_to"]}).select(*recipe.released)
-
-
-def _kept(made: Any, recipe: Recipe, classes: pa.Table) -> Any:
-    import ibis
-
-    names = [q.name for q in recipe.quasi]
-    known = ibis.memtable(
-        pa.table(
+        joined = made.inner_join(known, [_text(made, name) == known["bridleway_from"]])
+        made = joined.mutate(**{name: joined["bridleway_to"]}).select(*recipe.released)
+    if solution.suppressed:
+        names = [q.name for q in recipe.quasi]
+        classes = solution.classes()
+        known = lender.lend(
             {f"bridleway_{n}": classes[name].fill_null(_MISSING) for n, name in enumerate(names)}
         )
-    )
-    on = [_text(made, name) == known[f"bridleway_{n}"] for n, name in enumerate(names)]
-    return made.semi_join(known, on).select(*recipe.released)
+        on = [_text(made, name) == known[f"bridleway_{n}"] for n, name in enumerate(names)]
+        made = made.semi_join(known, on).select(*recipe.released)
+    return Work(made, lender.lent)
 
 
-def _by_combination(table: Any, recipe: Recipe, combinations: pa.Table) -> Any:
-    import ibis
-
+def _by_combination(made: Any, solution: Solution, lender: _Lender) -> Any:
+    recipe, combinations = solution.recipe, solution.combinations()
     names = [q.name for q in recipe.quasi]
     columns = {}
     for n, name in enumerate(names):
         columns[f"bridleway_from_{n}"] = combinations[f"{name}_from"].fill_null(_MISSING)
         columns[f"bridleway_to_{n}"] = combinations[f"{name}_to"]
-    known = ibis.memtable(pa.table(columns))
-    made = table.select(*recipe.released)
+    known = lender.lend(columns)
     on = [_text(made, name) == known[f"bridleway_from_{n}"] for n, name in enumerate(names)]
     joined = made.inner_join(known, on)
     to = {name: joined[f"bridleway_to_{n}"] for n, name in enumerate(names)}
     return joined.mutate(**to).select(*recipe.released)
+
+
+class _Lender:
+    def __init__(self) -> None:
+        self.lent: dict[str, pa.Table] = {}
+
+    def lend(self, columns: Mapping[str, Any]) -> Any:
+        """Give the engine a table of text columns; return it as an expression."""
+        import ibis
+
+        name = f"bridleway_lent_{len(self.lent)}"
+        self.lent[name] = pa.table(columns)
+        return ibis.table(dict.fromkeys(columns, "string"), name=name)
 
 
 def _text(table: Any, name: str) -> Any:

@@ -178,12 +178,13 @@ def _compiled(shape: _Shape) -> Compiled:
     )
 
 
-def query_of(expression: Any, dialect: str) -> Query:
-    """Return an Ibis table expression as a query in a dialect."""
+def query_of(expression: Any, dialect: str, lent: Mapping[str, pa.Table] | None = None) -> Query:
+    """Return an Ibis table expression as a query in a dialect; lent: see `Query`."""
     return Query(
         str(ibis.to_sql(expression, dialect=dialect)),
         expression,
         pa.schema([(n, _arrow(t)) for n, t in expression.schema().items()]),
+        lent or {},
     )
 
 

@@ -37,11 +37,15 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One generated SELECT: SQL text for engines that we read directly, Ibis for the others."""
+    """One generated SELECT: SQL text for engines that we read directly, Ibis for the others.
+
+    lent: tables that the engine is given for this query, by the names that it uses.
+    """
 
     sql: str
     expression: Any
     schema: pa.Schema
+    lent: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 class Source(Protocol):

@@ -127,6 +127,8 @@ class FileSource:
         """Run one generated query in record batches of at most BATCH_ROWS rows."""
         cursor = self._refresh().cursor()
         try:
+            for name, table in query.lent.items():
+                cursor.register(name, table)
             reader = self._guarded(lambda: cursor.execute(query.sql).to_arrow_reader(BATCH_ROWS))
             while True:
                 batch = self._guarded(lambda: next(reader, None))
