@@ -234,7 +234,7 @@ def test_every_import_from_outside_is_declared() -> None:
                 named = [node.module]
             tops = {name.split(".")[0] for name in named}
             for top in tops - sys.stdlib_module_names - {"bridleway"}:
-                package = _PACKAGES.get(top, top)
+                package = _PACKAGES.get(top, canonicalize_name(top))
                 assert package in declared, f"{path.relative_to(ROOT)} imports {top}"
 
 

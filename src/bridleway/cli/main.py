@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from bridleway.cli import asking, demo, doctor, ledger, passport, people, policy, secrets, sources
+from bridleway.cli import (
+    anonymise,
+    asking,
+    demo,
+    doctor,
+    ledger,
+    passport,
+    people,
+    policy,
+    secrets,
+    sources,
+)
 from bridleway.keys.process import no_core_dumps
 
 app = typer.Typer(
@@ -22,6 +33,7 @@ app.command("init")(people.init)
 app.command("status")(people.status)
 app.command("ask")(asking.ask)
 app.command("verify")(asking.verify)
+app.command("anonymise")(anonymise.anonymise)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(people.app, name="person")

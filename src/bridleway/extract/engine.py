@@ -41,15 +41,17 @@ def count(table: Any, recipe: Recipe) -> Work:
 
 
 def apply(table: Any, solution: Solution) -> Work:
-    """Return how to make the table that leaves: recoded, without what is suppressed, in no order.
+    """Return how to make the table that leaves: recoded, and without what is suppressed.
 
-    Columns that a solution leaves as they are keep their type; recoded ones are text.
+    Columns that a solution leaves as they are keep their type; recoded ones are text. Rows are
+    sorted by what they say, so that their order tells nothing of where they stood.
     """
     recipe = solution.recipe
     lender = _Lender()
     made = table.select(*recipe.released)
     if solution.node is None:
-        return Work(_by_combination(made, solution, lender), lender.lent)
+        recoded = _by_combination(made, solution, lender)
+        return Work(recoded.order_by(list(recipe.released)), lender.lent)
     for name, values in solution.columns().items():
         known = lender.lend(
             {
@@ -67,7 +69,7 @@ def apply(table: Any, solution: Solution) -> Work:
         )
         on = [_text(made, name) == known[f"bridleway_{n}"] for n, name in enumerate(names)]
         made = made.semi_join(known, on).select(*recipe.released)
-    return Work(made, lender.lent)
+    return Work(made.order_by(list(recipe.released)), lender.lent)
 
 
 def _by_combination(made: Any, solution: Solution, lender: _Lender) -> Any:

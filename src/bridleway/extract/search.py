@@ -306,10 +306,18 @@ class Search:
                 least = min(least, float((base + slope * floor[:, None]).prod(axis=1).min()))
         return least
 
+    def _lowest(self, node: Node) -> Node:
+        """Return the node with each column at the lowest level that joins the very same values."""
+        made = list(node)
+        for column, bases in enumerate(self.loss.bases):
+            while made[column] and bases[made[column] - 1] == bases[made[column]]:
+                made[column] -= 1
+        return tuple(made)
+
     def _found(self, nodes: int, rest: float | None) -> Found:
         points = {
             int(k): tuple(
-                Point(node, int(k), int(rows), self.loss.score(product))
+                Point(self._lowest(node), int(k), int(rows), self.loss.score(product))
                 for node, rows, product in zip(
                     frontier.nodes, frontier.suppressed, frontier.products, strict=True
                 )

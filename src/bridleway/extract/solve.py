@@ -39,6 +39,11 @@ class Solution:
     found: Found | None
 
     @property
+    def rows(self) -> int:
+        """How many rows the table has."""
+        return int(self.encoded.groups.counts.sum())
+
+    @property
     def suppressed(self) -> int:
         """How many rows do not leave."""
         return int(self.encoded.groups.counts[~self.kept].sum())

@@ -1,0 +1,146 @@
+"""`anonymise`: a table that leaves anonymised, without a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridleway.cli.frame import JsonFlag, guarded, say, show, table, working
+from bridleway.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bridleway.extract.engine import Work
+
+
+@guarded
+def anonymise(
+    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file, or a DuckDB database.")],
+    to: Annotated[Path, typer.Option("--to", help="The folder to write; it must not be there.")],
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A YAML file that says what each column is.")
+    ] = None,
+    quasi: Annotated[
+        str, typer.Option("--quasi", help="Quasi-identifiers, with commas between.")
+    ] = "",
+    sensitive: Annotated[str, typer.Option("--sensitive", help="Sensitive columns.")] = "",
+    plain: Annotated[str, typer.Option("--plain", help="Columns that leave as they are.")] = "",
+    drop: Annotated[str, typer.Option("--drop", help="Columns that do not leave.")] = "",
+    hierarchy: Annotated[
+        list[str] | None,
+        typer.Option("--hierarchy", help="COLUMN=FILE.csv, or COLUMN=numbers, dates, postcodes …"),
+    ] = None,
+    k: Annotated[int | None, typer.Option("--k", help="The smallest class.")] = None,
+    suppression: Annotated[
+        float | None, typer.Option("--suppression", help="Share of rows that may be left out.")
+    ] = None,
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Levels may differ from row to row; nothing is left out."),
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
+    name: Annotated[
+        str | None, typer.Option("--table", help="Which table, where the file holds several.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a table so that nobody in it stands out, with its risk and its use measured."""
+    from bridleway.extract.make import make
+    from bridleway.extract.recipe import read_recipe
+    from bridleway.sources.compile import query_of
+    from bridleway.sources.connect import connect
+
+    body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
+    told = read_recipe(body, recipe.name if recipe else "recipe")
+    source = connect(str(file), base=Path.cwd())
+    try:
+        known = source.tables()
+        if name is None and len(known) != 1:
+            raise UsageError(
+                "The file holds several tables.",
+                f"Name one with --table: {', '.join(known)}.",
+                where=file.name,
+            )
+        at = name or known[0]
+
+        def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
+            query = query_of(work.expression, source.dialect, work.lent)
+            return query.schema, source.read(query)
+
+        import ibis
+
+        with working("anonymising", as_json):
+            made = make(ibis.table(source.columns(at), name=at), told, run, to, form)
+    finally:
+        source.close()
+    show(made.report, as_json, lambda: _tell(made.report, made.data))
+
+
+def _body(
+    recipe: Path | None, quasi: str, sensitive: str, plain: str, drop: str,
+    hierarchies: Sequence[str], k: int | None, suppression: float | None, local: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the recipe: what the file says, and over it what the command line says."""
+    body: dict[str, Any] = {"columns": {}}
+    if recipe is not None:
+        from bridleway.documents import read_yaml_file
+
+        said = read_yaml_file(recipe).value
+        if not isinstance(said, dict) or not isinstance(said.get("columns", {}), dict):
+            raise UsageError("The recipe is no record of names and values.",
+                             "Begin with `columns:`.", where=recipe.name)  # fmt: skip
+        body = {**said, "columns": dict(said.get("columns", {}))}
+    columns = body["columns"]
+    classes = {
+        "quasi-identifier": quasi,
+        "sensitive": sensitive,
+        "plain": plain,
+        "identifier": drop,
+    }
+    for cls, named in classes.items():
+        for column in filter(None, (part.strip() for part in named.split(","))):
+            columns[column] = {"class": cls}
+    for one in hierarchies:
+        column, _, builder = one.partition("=")
+        if not isinstance(columns.get(column), dict) or not builder:
+            raise UsageError("A hierarchy is of no quasi-identifier that is named.",
+                             "Write --quasi age --hierarchy age=ages.csv.", where=one)  # fmt: skip
+        is_file = "." in builder or "/" in builder
+        columns[column]["hierarchy"] = {"file": {"path": builder}} if is_file else builder
+    if k is not None:
+        body["k"] = k
+    if suppression is not None:
+        body["suppression"] = suppression
+    if local:
+        body["recoding"] = "local"
+    return body
+
+
+def _tell(report: dict[str, Any], data: Path) -> None:
+    rows, before, after = report["rows"], report["before"]["risk"], report["after"]["risk"]
+    say(f"{rows['after']:,} of {rows['before']:,} rows written to {data}")
+    table(
+        ["", "before", "after"],
+        [
+            ["smallest class", str(before["smallest"]), str(after["smallest"])],
+            ["rows alone in their class", str(before["unique"]), str(after["unique"])],
+            ["highest risk", _percent(before["highest"]), _percent(after["highest"])],
+            ["average risk", _percent(before["average"]), _percent(after["average"])],
+            ["rows at risk (over 20 %)", _percent(before["at_risk"]), _percent(after["at_risk"])],
+        ],
+    )
+    table(
+        ["column", "levels", "detail kept"],
+        [
+            [name, ", ".join(map(str, one["levels"])), _percent(one["granularity"])]
+            for name, one in report["columns"].items()
+        ],
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
