@@ -48,6 +48,19 @@ ERROR: dict[str, Any] = {
 }
 
 # One example of what `--json` prints, per command. Keys are stable; new ones may be added.
+MEASURED: dict[str, Any] = {
+    "risk": {
+        "records": 30162,
+        "classes": 2637,
+        "smallest": 5,
+        "highest": 0.2,
+        "average": 0.087,
+        "at_risk": 0.0,
+        "unique": 0,
+        "sizes": [[5, 310]],
+    },
+    "sensitive": {"occupation": {"fewest": 2, "surest": 0.8, "farthest": 0.3}},
+}
 SHAPES: dict[str, dict[str, Any]] = {
     "init": {"workspace": "trial", "nodes": [{"node": "council", "name": "Council"}]},
     "status": {
@@ -62,6 +75,23 @@ SHAPES: dict[str, dict[str, Any]] = {
         "passports": [{"id": "visits", "version": 1, "state": "valid"}],
     },
     "ask": ANSWER,
+    "anonymise": {
+        "report": 1,
+        "rows": {"before": 30162, "after": 30162, "left_out": 0},
+        "unit": "rows",
+        "before": MEASURED,
+        "after": MEASURED,
+        "utility": {
+            "score": 0.12,
+            "granularity": 0.86,
+            "intensity": 0.81,
+            "entropy": 0.7,
+            "discernibility": 0.99,
+            "aecs": 0.99,
+        },
+        "columns": {"age": {"granularity": 0.75, "levels": [0, 1, 2]}},
+        "search": None,
+    },
     "verify": {
         "verified": True,
         "outcome": "answered",
