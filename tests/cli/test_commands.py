@@ -32,6 +32,10 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     cli.json("person", "list")
     cli.json("source", "list")
     cli.json("source", "dummy", "council", "housing", "--to", str(folder / "d"), "--rows", "50")
+    ages = folder / "ages.csv"
+    ages.write_text("age,occupation\n" + "".join(f"{20 + n},{'ab'[n % 2]}\n" for n in range(24)))
+    words = ("--quasi", "age", "--sensitive", "occupation", "--hierarchy", "age=numbers", "--local")
+    cli.json("anonymise", str(ages), *words, "--to", str(folder / "ages"), here=False)
     cli.json("passport", "show", "visits")
     cli.json("passport", "list")
     cli.json("passport", "export", "visits", "--format", "dpia-md")
