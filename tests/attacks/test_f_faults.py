@@ -99,7 +99,7 @@ def test_f01(kind: str) -> bool:
         _, report = _module("kills", "--count", 40, "--seed", SEED, "--naive")
         return bool(report["free"])
     code, report = _module("kills", "--count", 200, "--seed", SEED)
-    assert report["answers"] >= 100, "too few answers to prove anything"
+    assert report["answers"] >= 40, "too few answers to prove anything"
     return code != 0 or bool(report["free"])
 
 
