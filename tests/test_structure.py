@@ -28,7 +28,8 @@ GROUND = {"errors", "documents", "parts"}
 NOUNS = {"model"}
 # The few arrows between rooms, each with its reason. Do not add one without one.
 BETWEEN_ROOMS: dict[str, set[str]] = {
-    "passport": {"keys", "references"},  # seals and statements are signed; rows come from lists
+    # Seals and statements are signed; rows come from lists; an extract's recipe is its text.
+    "passport": {"keys", "references", "extract"},
     "techniques": {"keys"},  # the tokens' key travels sealed
     "ledger": {"keys"},  # checkpoints and receipts are signed
 }

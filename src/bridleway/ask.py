@@ -19,14 +19,14 @@ from typing import Any, Protocol
 from bridleway.answer import Answer
 from bridleway.errors import Gap, Refused
 from bridleway.model.flow import Grant
-from bridleway.model.question import Question
+from bridleway.model.question import Asked
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
     """Who asks what, under which passport, for which purpose. `proof` is the asker's signature."""
 
-    question: Question
+    question: Asked
     passport_id: str
     purpose: str
     asker: str

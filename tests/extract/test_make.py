@@ -186,12 +186,10 @@ def test_a_file_that_does_not_meet_the_recipe_never_becomes_visible(
     """Whatever went wrong before: the file is looked at as it stands on disk."""
     real = make_module.write_rows
 
-    def spoil(path: Path, schema: pa.Schema, batches: Any, form: str) -> int:
-        rows = real(path, schema, batches, form)
-        table = pq.read_table(path)
+    def spoil(sink: Any, schema: pa.Schema, batches: Any, form: str) -> int:
+        table = pa.Table.from_batches(batches, schema)
         first = table.slice(0, 1).set_column(1, "age", pa.array(["17"]))
-        pq.write_table(pa.concat_tables([first, table.slice(1)]), path)
-        return rows
+        return real(sink, schema, pa.concat_tables([first, table.slice(1)]).to_batches(), form)
 
     monkeypatch.setattr(make_module, "write_rows", spoil)
     with pytest.raises(Fault) as caught:
@@ -255,3 +253,14 @@ def test_the_command_writes_an_extract_and_says_what_became_of_the_risk(tmp_path
     again = subprocess.run([*command, "--json"], capture_output=True, text=True)
     assert again.returncode == 2
     assert json.loads(again.stdout)["sentence"] == "The folder is there already."
+
+
+@pytest.mark.parametrize("recoding", ["full-domain", "local"])
+def test_a_level_that_the_recipe_states_is_kept(tmp_path: Path, recoding: str) -> None:
+    """The search goes on in the other columns alone."""
+    told = adult(recoding=recoding)
+    told["columns"]["sex"]["level"] = 1
+    made = extract(ADULT, told, tmp_path / "out")
+    assert made.report["columns"]["sex"]["levels"] == [1]
+    free = extract(ADULT, adult(recoding=recoding), tmp_path / "free")
+    assert 0 in free.report["columns"]["sex"]["levels"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -223,7 +224,7 @@ def _together_problems(place: Workspace, document: Document) -> list[dict[str, s
 def _question_problems(document: Document) -> list[dict[str, str]]:
     """Parse each pinned question as the nodes will; return what is wrong with it."""
     from bridleway.errors import BridlewayError
-    from bridleway.node.register import scope_of
+    from bridleway.node.register import listings_of, scope_of
     from bridleway.passport.seal import passport_from_body
     from bridleway.questions.sql import parse
 
@@ -233,10 +234,11 @@ def _question_problems(document: Document) -> list[dict[str, str]]:
         return []  # the gap check has said what is missing
     made = []
     for index, pinned in enumerate(passport.questions):
-        if pinned.kind != "statistic":
-            continue
         try:
-            parse(pinned.text, scope_of(passport))
+            if pinned.kind == "statistic":
+                parse(pinned.text, scope_of(passport))
+            elif pinned.kind == "extract":
+                listings_of(replace(passport, questions=(pinned,)))
         except BridlewayError as error:
             place = document.where("questions", index, "text")
             made.append(

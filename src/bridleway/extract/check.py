@@ -62,6 +62,7 @@ SELECT max(top - ? * tail) FROM (
 
 def check_file(
     path: Path,
+    form: str,
     recipe: Recipe,
     rows: int,
     whole: Mapping[str, Mapping[str | None, float]],
@@ -73,15 +74,17 @@ def check_file(
     """
     try:
         with duckdb.connect() as engine:
-            _Check(engine, path, recipe).run(rows, whole)
+            _Check(engine, path, form, recipe).run(rows, whole)
     except duckdb.Error:
         raise _wrong("cannot be read again") from None
 
 
 class _Check:
-    def __init__(self, engine: duckdb.DuckDBPyConnection, path: Path, recipe: Recipe) -> None:
+    def __init__(
+        self, engine: duckdb.DuckDBPyConnection, path: Path, form: str, recipe: Recipe
+    ) -> None:
         self.engine, self.recipe = engine, recipe
-        self.file = opened(engine, path)
+        self.file = opened(engine, path, form)
 
     def run(self, rows: int, whole: Mapping[str, Mapping[str | None, float]]) -> None:
         self._look_at(None)
@@ -128,11 +131,11 @@ class _Check:
         return self.engine.execute(sql, list(parameters)).fetchall()[0]
 
 
-def opened(engine: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
+def opened(engine: duckdb.DuckDBPyConnection, path: Path, form: str) -> duckdb.DuckDBPyRelation:
     """Return a written file as a relation."""
-    if path.suffix == ".parquet":
+    if form == "parquet":
         return engine.read_parquet(str(path))
-    if path.suffix == ".arrow":
+    if form == "arrow":
         with pa.memory_map(str(path)) as file:
             return engine.from_arrow(pa.ipc.open_file(file).read_all())
     return engine.read_csv(str(path), header=True, sep=",", quotechar='"', escapechar='"',

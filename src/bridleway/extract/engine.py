@@ -7,7 +7,7 @@ tables that it joins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,35 @@ def count(table: Any, recipe: Recipe) -> Work:
 def apply(table: Any, solution: Solution) -> Work:
     """Return how to make the table that leaves: recoded, and without what is suppressed.
 
-    Columns that a solution leaves as they are keep their type; recoded ones are text. Rows are
-    sorted by what they say, so that their order tells nothing of where they stood.
+    Columns stand in the order of the table. Those that a solution leaves as they are keep their
+    type; recoded ones are text. Rows are sorted by what they say, so that their order tells nothing
+    of where they stood.
+    """
+    leaves = frozenset(solution.recipe.released)
+    released = [name for name in table.columns if name in leaves]
+    work = _recoded(table, solution, released)
+    return Work(work.expression.order_by(released), work.lent)
+
+
+def members(table: Any, solution: Solution, person: str) -> Work:
+    """Return how to tell who is in which class: the recoded quasi-identifiers, and `person`.
+
+    Quasi-identifiers and sensitive columns are text. What this makes stays with the node.
     """
     recipe = solution.recipe
+    names = [q.name for q in recipe.quasi] + [s.name for s in recipe.sensitive]
+    work = _recoded(table, solution, [*names, person])
+    made = work.expression
+    text = {name: made[name].cast("string") for name in names}
+    return Work(made.select(**text, **{person: made[person]}), work.lent)
+
+
+def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
+    recipe = solution.recipe
     lender = _Lender()
-    made = table.select(*recipe.released)
+    made = table.select(*released)
     if solution.node is None:
-        recoded = _by_combination(made, solution, lender)
-        return Work(recoded.order_by(list(recipe.released)), lender.lent)
+        return Work(_by_combination(made, solution, lender, released), lender.lent)
     for name, values in solution.columns().items():
         known = lender.lend(
             {
@@ -60,7 +80,7 @@ def apply(table: Any, solution: Solution) -> Work:
             }
         )
         joined = made.inner_join(known, [_text(made, name) == known["bridleway_from"]])
-        made = joined.mutate(**{name: joined["bridleway_to"]}).select(*recipe.released)
+        made = joined.mutate(**{name: joined["bridleway_to"]}).select(*released)
     if solution.suppressed:
         names = [q.name for q in recipe.quasi]
         classes = solution.classes()
@@ -68,11 +88,11 @@ def apply(table: Any, solution: Solution) -> Work:
             {f"bridleway_{n}": classes[name].fill_null(_MISSING) for n, name in enumerate(names)}
         )
         on = [_text(made, name) == known[f"bridleway_{n}"] for n, name in enumerate(names)]
-        made = made.semi_join(known, on).select(*recipe.released)
-    return Work(made.order_by(list(recipe.released)), lender.lent)
+        made = made.semi_join(known, on).select(*released)
+    return Work(made, lender.lent)
 
 
-def _by_combination(made: Any, solution: Solution, lender: _Lender) -> Any:
+def _by_combination(made: Any, solution: Solution, lender: _Lender, released: Sequence[str]) -> Any:
     recipe, combinations = solution.recipe, solution.combinations()
     names = [q.name for q in recipe.quasi]
     columns = {}
@@ -83,7 +103,7 @@ def _by_combination(made: Any, solution: Solution, lender: _Lender) -> Any:
     on = [_text(made, name) == known[f"bridleway_from_{n}"] for n, name in enumerate(names)]
     joined = made.inner_join(known, on)
     to = {name: joined[f"bridleway_to_{n}"] for n, name in enumerate(names)}
-    return joined.mutate(**to).select(*recipe.released)
+    return joined.mutate(**to).select(*released)
 
 
 class _Lender:

@@ -53,8 +53,9 @@ class _Plan:
 class _Splitter:
     def __init__(
         self, base: Groups, hierarchies: Sequence[Hierarchy], k: int, models: Sequence[Model],
-        unit: Unit,
+        unit: Unit, least: Sequence[int],
     ) -> None:  # fmt: skip
+        self.least = np.array(least)
         self.hierarchies = hierarchies
         self.k, self.models, self.unit = k, models, unit
         layout = base.layout
@@ -64,7 +65,7 @@ class _Splitter:
         self.part = np.zeros(len(base), dtype=np.int64)
         self.levels = np.array([[one.levels - 1 for one in hierarchies]], dtype=np.int64)
         # Whether a class can still be split by a column.
-        self.open = np.array([[one.levels > 1 for one in hierarchies]])
+        self.open = self.levels > self.least
 
     def run(self) -> Recoded:
         """Split until no class can be split."""
@@ -175,7 +176,7 @@ class _Splitter:
             levels = self.levels[parent[new]].copy()
             levels[:, column] -= 1
             opened = self.open[parent[new]].copy()
-            opened[:, column] = levels[:, column] > 0
+            opened[:, column] = levels[:, column] > self.least[column]
             # What is left in the parent cannot be split by this column any more.
             self.open[np.unique(parent[new]), column] = False
             self.levels = np.vstack([self.levels, levels])
@@ -183,9 +184,19 @@ class _Splitter:
             self.part[plan.rows[moved]] = name[plan.owner[moved]]
 
 
-def recode(base: Groups, k: int, models: Sequence[Model] = (), unit: Unit = ROWS) -> Recoded | None:
-    """Recode locally; None where the whole table may not leave even as one class."""
-    splitter = _Splitter(base, base.layout.hierarchies, k, models, unit)
+def recode(
+    base: Groups,
+    k: int,
+    models: Sequence[Model] = (),
+    unit: Unit = ROWS,
+    least: Sequence[int] | None = None,
+) -> Recoded | None:
+    """Recode locally; None where the whole table may not leave even as one class.
+
+    least: the level below which each column is never split.
+    """
+    hierarchies = base.layout.hierarchies
+    splitter = _Splitter(base, hierarchies, k, models, unit, least or [0] * len(hierarchies))
     if not splitter.may_leave():
         return None
     found = splitter.run()

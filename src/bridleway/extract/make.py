@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,18 @@ from bridleway.extract.recipe import Recipe, require_declared
 from bridleway.extract.solve import Solution, solve
 from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
 
+CONTRACT, REPORT, SUMS = "contract.json", "report.json", "SHA256SUMS"
+
 Run = Callable[[Work], tuple[pa.Schema, Iterator[pa.RecordBatch]]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, and what is said of it."""
+
+    rows: int
+    contract: dict[str, Any]
+    report: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,29 +50,59 @@ def make(table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parque
     table: an Ibis table; run: runs work where the table lives; target: a folder that is not
     there. Raises Refused where nothing may leave, UsageError for a recipe that does not fit.
     """
+    require_format(form)
+    solution = solved(table, recipe, run)
+    with whole_folder(target) as partial:
+        path = partial / f"data.{form}"
+        with path.open("wb") as sink:
+            written = write(solution, table, run, sink, path, form)
+        add_papers(partial, written)
+    return Made(target, target / path.name, written.report)
+
+
+def require_format(form: str) -> None:
+    """Raise UsageError unless there is such a format."""
     if form not in FORMATS:
         raise UsageError(f"There is no format '{form}'.{nearest(form, FORMATS)}",
                          f"Known: {', '.join(FORMATS)}.")  # fmt: skip
+
+
+def solved(table: Any, recipe: Recipe, run: Run) -> Solution:
+    """Count a table where it lives, and find what loses least."""
     require_declared(recipe, table.columns)
     schema, batches = run(engine.count(table, recipe))
     counted = pa.Table.from_batches(batches, schema)
     if not counted.num_rows:
         raise UsageError("The table has no rows.", "There is nothing to extract.")
-    solution = solve(recipe, counted)
-    with whole_folder(target) as partial:
-        path = partial / f"data.{form}"
-        schema, batches = run(engine.apply(table, solution))
-        rows = write_rows(path, schema, batches, form)
-        check_file(path, recipe, solution.rows - solution.suppressed, _whole(solution, form))
-        report = report_of(solution, rows)
-        _json(partial / "contract.json", contract_of(solution, schema, path.name))
-        _json(partial / "report.json", report)
-        (partial / "SHA256SUMS").write_text(checksums(partial), encoding="utf-8")
-    return Made(target, target / path.name, report)
+    return solve(recipe, counted)
 
 
-def _json(path: Path, told: dict[str, Any]) -> None:
-    path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def write(
+    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str
+) -> Written:
+    """Write the rows that leave to a file, and check them as they then stand there.
+
+    path: where the file can be read again.
+    """
+    schema, batches = run(engine.apply(table, solution))
+    rows = write_rows(sink, schema, batches, form)
+    sink.flush()
+    wanted = solution.rows - solution.suppressed
+    check_file(path, form, solution.recipe, wanted, _whole(solution, form))
+    contract = contract_of(solution, schema, f"data.{form}")
+    return Written(rows, contract, report_of(solution, rows))
+
+
+def add_papers(folder: Path, written: Written) -> None:
+    """Write contract, report and checksums beside the data."""
+    (folder / CONTRACT).write_text(paper(written.contract), encoding="utf-8")
+    (folder / REPORT).write_text(paper(written.report), encoding="utf-8")
+    (folder / SUMS).write_text(checksums(folder), encoding="utf-8")
+
+
+def paper(told: dict[str, Any]) -> str:
+    """Return a paper of an extract as the text of its file."""
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
 def _whole(solution: Solution, form: str) -> dict[str, dict[str | None, float]]:

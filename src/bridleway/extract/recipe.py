@@ -13,6 +13,7 @@ file or from the command line. Every column of the table is declared; what is no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -30,6 +31,8 @@ CLASSES = ("quasi-identifier", "sensitive", "identifier", "entity", "plain", "fr
 RECODINGS = ("full-domain", "local")
 DISTANCES = ("equal", "ordered", "hierarchical")
 
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
 K = 5
 SUPPRESSION = 0.05
 LEAST_L = 2
@@ -38,7 +41,11 @@ MOST_T = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Quasi:
-    """A quasi-identifier. builder, options: its hierarchy; level: where a recipe fixes it."""
+    """A quasi-identifier.
+
+    builder, options: its hierarchy; level: to which it is generalised, where the recipe says it
+    (with local recoding, at least).
+    """
 
     name: str
     builder: str = "values"
@@ -261,6 +268,8 @@ class _Reader:
         found = said.get(key, default)
         if found is None:
             return None
+        if isinstance(found, str) and _NUMBER.fullmatch(found):  # as signed documents write it
+            found = Decimal(found)
         if isinstance(found, bool) or not isinstance(found, int | float | Decimal):
             self._wrong(f"'{key}' is no number.", "Write one.", path or key)
         if not least <= float(found) <= most:

@@ -103,7 +103,8 @@ class Search:
 
     base: distinct combinations, with the extra columns of `unit`; models: what must hold besides
     k; ks: every k that is asked for, ascending; limits: numbers of rows that may be suppressed,
-    ascending, or None for all of them; seconds: beyond `EXACT` nodes, how long to go on.
+    ascending, or None for all of them; seconds: beyond `EXACT` nodes, how long to go on; fixed:
+    the level of each column that is not searched.
     """
 
     def __init__(
@@ -115,11 +116,17 @@ class Search:
         limits: Sequence[int] | None = None,
         unit: Unit = ROWS,
         seconds: float = 30.0,
+        fixed: Sequence[int | None] | None = None,
     ) -> None:
         self.base = base
         self.layout = base.layout
         self.shape = base.layout.shape
         self.unit = unit
+        told = fixed or (None,) * len(self.shape)
+        self.low = np.array([0 if at is None else at for at in told])
+        self.high = np.array(
+            [size - 1 if at is None else at for at, size in zip(told, self.shape, strict=True)]
+        )
         self.loss = Loss(base, base.layout.hierarchies)
         self.ks = np.array(ks, dtype=np.int64)
         self.models = tuple(models)
@@ -219,7 +226,8 @@ class Search:
     def run(self) -> Found:
         """Look until nothing can win any more, or beyond `EXACT` nodes until time is over."""
         bounds = self.loss.bounds()
-        end = time.perf_counter() + self.seconds if bounds.size > EXACT else np.inf
+        number = int((self.high - self.low + 1).prod())
+        end = time.perf_counter() + self.seconds if number > EXACT else np.inf
         self._descend_all()
         # From above: what a node suppresses is a bound for all finer ones, which come later.
         waiting = np.argsort(-bounds, axis=None, kind="stable")
@@ -230,12 +238,13 @@ class Search:
                 floor = self.floor[node]
                 if self._may_win(_products(*self.loss.line(node), floor), floor.tolist()):
                     if time.perf_counter() > end:
-                        return self._found(bounds.size, self._least_left(bounds))
+                        return self._found(number, self._least_left(bounds))
                     self.look(node)
-        return self._found(bounds.size, None)
+        return self._found(number, None)
 
     def _left(self, nodes: Numbers) -> Flags:
         """Tell which nodes, shape (nodes, columns), are worth a look by what is known now."""
+        asked = ((nodes >= self.low) & (nodes <= self.high)).all(axis=1)
         at = tuple(nodes.T)
         floor = self.floor[at]
         base, slope = self.loss.lines(nodes)
@@ -252,7 +261,7 @@ class Search:
             known = np.searchsorted(frontier.suppressed, rows, side="right")
             best = np.append(np.inf, frontier.products)[known]
             made |= allowed & (bounds[:, place] < best - _TIE)
-        return np.asarray(made & ~self.seen[at])
+        return np.asarray(made & asked & ~self.seen[at])
 
     def _descend_all(self) -> None:
         """Find good choices first: the better they are, the less has to be looked at."""
@@ -263,13 +272,13 @@ class Search:
 
     def _descend(self, place: int, limit: int) -> None:
         """From the top, take the finer neighbour that loses least, as long as one is allowed."""
-        node = tuple(size - 1 for size in self.shape)
+        node = tuple(self.high.tolist())
         self.look(node)
         while True:
             finer = [
                 (*node[:column], level - 1, *node[column + 1 :])
                 for column, level in enumerate(node)
-                if level
+                if level > self.low[column]
             ]
             ranked = []
             for one in finer:
@@ -310,7 +319,9 @@ class Search:
         """Return the node with each column at the lowest level that joins the very same values."""
         made = list(node)
         for column, bases in enumerate(self.loss.bases):
-            while made[column] and bases[made[column] - 1] == bases[made[column]]:
+            while (
+                made[column] > self.low[column] and bases[made[column] - 1] == bases[made[column]]
+            ):
                 made[column] -= 1
         return tuple(made)
 

@@ -167,7 +167,10 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
         return _locally(recipe, made, encoded, asked)
     total = int(encoded.groups.counts.sum())
     limit = int(total * recipe.suppression)
-    found = Search(encoded.groups, asked, ks=(recipe.k,), limits=(limit,), unit=encoded.unit).run()
+    found = Search(
+        encoded.groups, asked, ks=(recipe.k,), limits=(limit,), unit=encoded.unit,
+        fixed=[q.level for q in recipe.quasi],
+    ).run()  # fmt: skip
     best = found.best(recipe.k, limit)
     if best is None or best.suppressed == total:
         raise _nothing(recipe)
@@ -189,7 +192,8 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
 def _locally(
     recipe: Recipe, made: tuple[Hierarchy, ...], encoded: Encoded, asked: Sequence[Model]
 ) -> Solution:
-    found = recode(encoded.groups, recipe.k, asked, encoded.unit)
+    least = [q.level or 0 for q in recipe.quasi]
+    found = recode(encoded.groups, recipe.k, asked, encoded.unit, least)
     if found is None:
         raise _nothing(recipe)
     kept = np.ones(len(encoded.groups), dtype=bool)

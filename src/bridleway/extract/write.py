@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -72,10 +73,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_rows(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str) -> int:
+def write_rows(
+    sink: BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: str
+) -> int:
     """Write rows in a format; return how many there are."""
     rows = 0
-    with _writer(path, schema, form) as write:
+    with _writer(sink, schema, form) as write:
         for batch in batches:
             write(_unformulated(batch) if form == "csv" else batch)
             rows += batch.num_rows
@@ -83,15 +86,15 @@ def write_rows(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch],
 
 
 @contextmanager
-def _writer(path: Path, schema: pa.Schema, form: str) -> Iterator:  # type: ignore[type-arg]
+def _writer(sink: BinaryIO, schema: pa.Schema, form: str) -> Iterator:  # type: ignore[type-arg]
     if form == "parquet":
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             yield writer.write_batch
     elif form == "arrow":
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        with pa.ipc.new_file(sink, schema) as writer:
             yield writer.write_batch
     else:
-        with pa_csv.CSVWriter(path, schema) as writer:
+        with pa_csv.CSVWriter(sink, schema) as writer:
             yield writer.write_batch
 
 

@@ -24,7 +24,7 @@ from bridleway.model.passport import (
     PersonCertificate,
 )
 from bridleway.model.policy import Rules
-from bridleway.model.question import Question, question_from_json
+from bridleway.model.question import Asked, Listing, asked_from_json
 
 APPROVES = ("approve", "approve_with_conditions")
 ENDS = ("refuse", "revoke")
@@ -88,7 +88,7 @@ class _Check:
         if signers != (key_id(bytes.fromhex(issuer.signing_key)),):
             raise _fails("it is not signed by the issuer that it names.")
         self.checks.append(f"signed by its issuer, '{issuer.id}', whose key is in the trust file")
-        self.question: Question = question_from_json(self.body["question"]["json"])
+        self.question: Asked = asked_from_json(self.body["question"]["json"])
 
     def run(self) -> Verified:
         body = self.body
@@ -241,8 +241,10 @@ class _Check:
             raise _fails("the data versions are not those that the nodes logged.")
 
     def _outcome(self) -> None:
-        rows = self.body["answer"]["rows"]
-        withheld = all(row["values"] is None for row in rows)
+        if isinstance(self.question, Listing):
+            withheld = self.body["answer"]["extract"] is None
+        else:
+            withheld = all(row["values"] is None for row in self.body["answer"]["rows"])
         if self.body["outcome"] != ("withheld" if withheld else "answered"):
             raise _fails("the outcome does not fit the answer.")
         if self.body["answer"]["question"] != self.body["question"]["id"]:

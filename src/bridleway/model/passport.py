@@ -25,13 +25,17 @@ PAYLOAD_RECEIPT = "application/vnd.bridleway.receipt+json"
 
 @dataclass(frozen=True, slots=True)
 class PinnedQuestion:
-    """One question of the passport: its text, kind, technique and why that technique."""
+    """One question of the passport: its text, kind, technique and why that technique.
+
+    recipe: of an extract, what is done to the rows before they leave, as plain data.
+    """
 
     id: str
     kind: str
     text: str
     technique: str
     why: str = ""
+    recipe: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

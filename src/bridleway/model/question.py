@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
-from bridleway.errors import UsageError
+from bridleway.errors import Refused, UsageError
 from bridleway.model.canonical import digest_of
 
 LiteralValue: TypeAlias = str | int | Decimal | bool | date
@@ -213,11 +213,51 @@ class Question:
         return _digest(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rows of one table, for an extract: which columns of which rows.
+
+    columns: in the order in which they leave. A listing shares with a question what a node looks
+    at before it permits either.
+    """
+
+    table: str
+    columns: tuple[Column, ...]
+    where: Predicate | None = None
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise UsageError("The extract lists no column.", "Name the columns after SELECT.")
+        if len(set(self.columns)) != len(self.columns):
+            raise UsageError("The extract lists a column twice.", "Name each column once.")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The passport's table names that the extract reads."""
+        return (self.table,)
+
+    @property
+    def joins(self) -> tuple[Join, ...]:
+        """None: an extract is of one table."""
+        return ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data; `asked_from_json` reads it back."""
+        return dict(_encode(self))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: the extract's identity."""
+        return digest_of(self.to_json())
+
+
+Asked: TypeAlias = Question | Listing
+
 _NODES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         Column, Literal, Arithmetic, Case, Compare, In, IsNull, Like, And, Or, Not,
-        Measure, Group, Join, Order, Question,
+        Measure, Group, Join, Order, Question, Listing,
     )
 }  # fmt: skip
 
@@ -256,15 +296,30 @@ def _digest(question: Question) -> str:
     return digest_of(question.to_json())
 
 
+def as_statistic(asked: Asked) -> Question:
+    """Return what was asked where it is a statistic. Raises Refused for a listing."""
+    if not isinstance(asked, Question):
+        raise Refused("This is an extract.", "Make it with `bridleway extract`.", code="kind")
+    return asked
+
+
 def question_from_json(data: Any) -> Question:
     """Read what `Question.to_json` wrote. Raises UsageError on anything else."""
+    made = asked_from_json(data)
+    if not isinstance(made, Question):
+        raise UsageError("The question's JSON is not a question.", "Parse it from SQL.")
+    return made
+
+
+def asked_from_json(data: Any) -> Asked:
+    """Read what `to_json` of a question or a listing wrote. Raises UsageError on anything else."""
     try:
         made = _decode(data, 0)
     except UsageError:
         raise
     except Exception:
         raise UsageError("The question's JSON is not a question.", "Parse it from SQL.") from None
-    if not isinstance(made, Question):
+    if not isinstance(made, Question | Listing):
         raise UsageError("The question's JSON is not a question.", "Parse it from SQL.")
     return made
 

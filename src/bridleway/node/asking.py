@@ -10,7 +10,7 @@ from bridleway.errors import Refused
 from bridleway.keys.dsse import Signer, open_envelope, seal
 from bridleway.model.canonical import canonical_json, strict_json
 from bridleway.model.passport import PersonCertificate
-from bridleway.model.question import Question, question_from_json
+from bridleway.model.question import Asked, asked_from_json
 
 PAYLOAD_ASKING = "application/vnd.bridleway.asking+json"
 
@@ -27,7 +27,7 @@ def moment(text: str) -> datetime:
 
 def sign_asking(
     signer: Signer,
-    question: Question,
+    question: Asked,
     passport: str,
     purpose: str,
     asker: str,
@@ -53,7 +53,7 @@ def read_asking(proof: str, people: Mapping[str, PersonCertificate]) -> Asking:
     payload, signers = open_envelope(proof.encode(), PAYLOAD_ASKING, keys)
     body = strict_json(payload)
     asking = Asking(
-        question=question_from_json(body["question"]),
+        question=asked_from_json(body["question"]),
         passport_id=str(body["passport"]),
         purpose=str(body["purpose"]),
         asker=str(body["asker"]),

@@ -30,9 +30,11 @@ from bridleway.model.flow import Grant, Share, Task
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
 from bridleway.model.plan import Plan
 from bridleway.model.policy import Policy
+from bridleway.model.question import Question, as_statistic
 from bridleway.node import messages, witnesses
 from bridleway.node.admit import admit_certificate, admit_passport, admit_statement
 from bridleway.node.asking import moment, read_asking, stamp
+from bridleway.node.extracts import Extracts
 from bridleway.node.holdings import Holdings, file_stamp
 from bridleway.node.meeting import Meeting, Meetings
 from bridleway.node.members import KeptMembers
@@ -57,6 +59,9 @@ MOST_MET = 2_000  # earlier answers that a meeting place remembers between quest
 LONGEST_ASKING_AGE = 900  # seconds after which an asking is stale
 
 _BEFORE_THE_START = frozenset({"seen", "witness", "epoch", "catalogue"})
+
+# What answers a message: a body, and bytes beside it.
+Handler = Callable[[Message], Mapping[str, Any] | tuple[Mapping[str, Any], bytes]]
 
 SETTING = "embedded: one operator ran this process and held the keys of every node"
 
@@ -95,7 +100,7 @@ class Node:
         self._started = False
         self._registering = threading.Lock()
         self._policy: tuple[tuple[int, int], Policy] | None = None
-        self._handlers: dict[str, Callable[[Message], Mapping[str, Any]]] = {
+        self._handlers: dict[str, Handler] = {
             "catalogue": self._catalogue,
             "certificate": self._in_turn(self._certificate),
             "weigh": self._in_turn(self._weigh),
@@ -113,6 +118,8 @@ class Node:
             "clear": self._clear,
             "release": self._release,
             "issue": self._issue,
+            "extract": self._extract,
+            "extract-part": self._extract_part,
             "seen": self._seen,
             "witness": self._witness,
             "prove": self._prove,
@@ -135,6 +142,22 @@ class Node:
     def register(self) -> Register:
         """The node's own view of passports, statements and people."""
         return Register(self.ledger, self.trust)
+
+    @property
+    def setting(self) -> str:
+        """How the node runs, as receipts tell it."""
+        return SETTING
+
+    @cached_property
+    def extracts(self) -> Extracts:
+        """Extracts of this node's sources."""
+        return Extracts(self)
+
+    def _extract(self, message: Message) -> Mapping[str, Any]:
+        return self.extracts.make(message)
+
+    def _extract_part(self, message: Message) -> tuple[Mapping[str, Any], bytes]:
+        return self.extracts.part(message)
 
     @cached_property
     def members(self) -> KeptMembers:
@@ -230,7 +253,8 @@ class Node:
                 raise Refused("This node does not know that kind of message.", "Update it.")
             if message.kind not in _BEFORE_THE_START:
                 self.require_started(message.request)
-            body = handler(message)
+            told = handler(message)
+            body, attachment = told if isinstance(told, tuple) else (told, b"")
         except BridlewayError as error:
             return self.message(ERROR, message.sender, message.request, error.to_json())
         except Exception:  # the engine's words may hold data: they go nowhere
@@ -240,7 +264,7 @@ class Node:
                 where=self.id,
             )
             return self.message(ERROR, message.sender, message.request, fault.to_json())
-        return self.message(f"{message.kind}.ok", message.sender, message.request, body)
+        return self.message(f"{message.kind}.ok", message.sender, message.request, body, attachment)
 
     # -- witnesses
 
@@ -379,6 +403,7 @@ class Node:
             return passport, False
         admit_passport(passport, same_id)
         self.register.pinned(passport)  # every text is a question
+        self.register.listings(passport)
         self.weigh(passport)
         return passport, True
 
@@ -432,7 +457,7 @@ class Node:
             node=self.id,
             passport=passport,
             standing=standing,
-            pinned=self.register.pinned(passport),
+            pinned={**self.register.pinned(passport), **self.register.listings(passport)},
             question=asking.question,
             asker=asking.asker,
             asker_node=asker_node,
@@ -442,8 +467,10 @@ class Node:
             versions=versions,
             now=now,
         )
-        if not passport.results_in_the_clear and cell_keys_required(
-            self.register, passport, asking.question, now
+        if (
+            isinstance(asking.question, Question)
+            and not passport.results_in_the_clear
+            and cell_keys_required(self.register, passport, asking.question, now)
         ):
             share = replace(share, rules=replace(share.rules, cell_key=True))
         return share
@@ -496,7 +523,7 @@ class Node:
             raise wrong
         facts = {t: grant.facts(t) for t in grant.question.tables}
         typed = check(
-            asking.question, facts, grant.at_most, grant.technique,
+            as_statistic(asking.question), facts, grant.at_most, grant.technique,
             most_cells=grant.rules.most_cells,
         )  # fmt: skip
         if typed != grant.question:
@@ -911,7 +938,7 @@ class Node:
             "request": grant.request,
             "at": stamp(self.now()),
             "asker": grant.asker,
-            "setting": SETTING,
+            "setting": self.setting,
             "issuer": self.id,
             "question": {
                 "id": grant.question_id,
@@ -1047,7 +1074,7 @@ class Node:
                 "request": asking.request,
                 "at": stamp(self.now()),
                 "asker": asking.asker,
-                "setting": SETTING,
+                "setting": self.setting,
                 "issuer": self.id,
                 "question": {
                     "id": "",

@@ -8,16 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from bridleway.errors import Gap, Refused, nearest
+from bridleway.extract.recipe import read_recipe
 from bridleway.keys.dsse import key_id
 from bridleway.keys.people import read_certificate
 from bridleway.ledger.store import Ledger
 from bridleway.model.canonical import sha256_hex
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate, Statement
-from bridleway.model.question import Question
+from bridleway.model.question import Listing, Question
+from bridleway.passport.extracts import recipe_problems
 from bridleway.passport.seal import read_sealed
 from bridleway.passport.state import Standing, became_valid, state_of
 from bridleway.passport.statements import read as read_statement
-from bridleway.questions.sql import Scope, parse
+from bridleway.questions.sql import Scope, parse, parse_listing
 
 
 class Register:
@@ -166,6 +168,35 @@ class Register:
         with self._lock:
             self._read[key] = made
         return dict(made)
+
+    def listings(self, passport: Passport) -> dict[str, Listing]:
+        """Return what the passport's extracts list, parsed (once per text).
+
+        Raises Gap where a recipe does not fit what its extract lists.
+        """
+        key = f"listings {passport.digest}"
+        with self._lock:
+            if key in self._read:
+                return dict(self._read[key])
+        made = listings_of(passport)
+        with self._lock:
+            self._read[key] = made
+        return dict(made)
+
+
+def listings_of(passport: Passport) -> dict[str, Listing]:
+    """Parse a passport's extracts. Raises Gap where a recipe does not fit what is listed."""
+    made = {}
+    for pinned in passport.questions:
+        if pinned.kind != "extract":
+            continue
+        made[pinned.id] = listing = parse_listing(pinned.text, scope_of(passport))
+        recipe = read_recipe(pinned.recipe, f"extracts.{pinned.id}")
+        listed = [column.name for column in listing.columns]
+        forms = {n: use.form for n, use in passport.fields.get(listing.table, {}).items()}
+        for sentence, remedy in recipe_problems(recipe, listed, {}, forms):
+            raise Gap(sentence, remedy, where=f"extracts.{pinned.id}", code="recipe")
+    return made
 
 
 def scope_of(passport: Passport) -> Scope:

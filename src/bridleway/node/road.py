@@ -17,6 +17,7 @@ from bridleway.model.names import require_id
 from bridleway.model.passport import PAYLOAD_RECEIPT, NodeKeys, Passport, PinnedQuestion
 from bridleway.model.plan import Plan
 from bridleway.model.policy import strictest_of
+from bridleway.model.question import as_statistic
 from bridleway.node.asking import stamp
 from bridleway.node.holdings import write_whole
 from bridleway.node.messages import Message
@@ -57,7 +58,11 @@ class NodeRoad:
             passport_digest=passport.digest,
             question_id=pinned.id,
             question=check(
-                asking.question, facts, at_most, pinned.technique, most_cells=rules.most_cells
+                as_statistic(asking.question),
+                facts,
+                at_most,
+                pinned.technique,
+                most_cells=rules.most_cells,
             ),
             technique=pinned.technique,
             linker=passport.linker if pinned.technique != "local" else None,

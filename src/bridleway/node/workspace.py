@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridleway.answer import Answer
 from bridleway.ask import ask
@@ -48,6 +48,9 @@ from bridleway.passport.state import Standing
 from bridleway.passport.statements import make as make_statement
 from bridleway.questions.build import Draft, as_question
 from bridleway.questions.sql import parse
+
+if TYPE_CHECKING:
+    from bridleway.node.extract_road import Extract
 
 
 def _utc_now() -> datetime:
@@ -381,6 +384,49 @@ class Workspace:
             return answer_from_receipt(before)
         home.require_started(asking.request)
         return ask(asking, NodeRoad(home))
+
+    def extract(
+        self,
+        passport_id: str,
+        asker: str,
+        password: str,
+        to: str | os.PathLike[str],
+        *,
+        question: str | None = None,
+        form: str = "parquet",
+        request: str | None = None,
+    ) -> Extract:
+        """Make an extract under a passport and bring it into a new folder.
+
+        question: its id, where the passport has several; form: parquet, csv or arrow. Raises
+        Refused or Gap with `.receipt`.
+        """
+        from bridleway.node.extract_road import fetch
+
+        home = self.node(asker.partition("/")[0])
+        signer = self.unlock(asker, password)
+        passport, _, _ = home.register.current(passport_id, self.now())
+        listings = home.register.listings(passport)
+        if question is None and len(listings) == 1:
+            (question,) = listings
+        if question not in listings:
+            known = ", ".join(listings)
+            raise UsageError(
+                f"Passport '{passport_id}' has "
+                + ("several extracts." if listings and question is None else
+                   f"no extract '{question}'." if question else "no extract."),
+                f"Name one of them: {known}." if known else "Write a question of kind extract.",
+            )  # fmt: skip
+        asking = sign_asking(
+            signer,
+            listings[question],
+            passport.id,
+            passport.purpose,
+            asker,
+            request or secrets.token_hex(16),
+            stamp(self.now()),
+        )
+        return fetch(home, asking, Path(to), form)
 
     def _question(
         self, question: str | Question | Draft, passport: Passport, home: Node

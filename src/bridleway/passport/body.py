@@ -198,9 +198,11 @@ def _questions(whole: Part, technique: Part) -> tuple[PinnedQuestion, ...]:
                 item.path,
             )
         use = technique.part(name)
+        kind = item.one_of("kind", KINDS)
         made[name] = PinnedQuestion(
             id=name,
-            kind=item.one_of("kind", KINDS),
+            kind=kind,
+            recipe=_recipe(whole, name) if kind == "extract" else None,
             text=item.text("text"),
             technique=use.text("use"),
             why=use.text("why", ""),
@@ -208,6 +210,26 @@ def _questions(whole: Part, technique: Part) -> tuple[PinnedQuestion, ...]:
     if not made:
         wrong("The passport has no question.", "Add one under questions.", "questions")
     return tuple(made.values())
+
+
+def _recipe(whole: Part, name: str) -> Mapping[str, Any]:
+    """Return an extract's recipe, once it can be read."""
+    from bridleway.extract.recipe import read_recipe
+
+    if not whole.has("extracts") or not whole.part("extracts").has(name):
+        wrong(
+            f"The passport has no recipe for extract '{name}'.",
+            f"Add it under extracts: {name}. `bridleway extract plan` proposes one.",
+            "extracts",
+        )
+    told = whole.part("extracts").part(name)
+    try:
+        read_recipe(told.value, told.path)
+    except UsageError as error:
+        raise Gap(
+            error.sentence, error.remedy, where=error.where, code="passport-incomplete"
+        ) from None
+    return told.value
 
 
 # -- tables, fields, links

@@ -15,6 +15,7 @@ from bridleway.model.catalogue import TableFacts
 from bridleway.model.passport import PersonCertificate
 from bridleway.passport import (
     gaps_data,
+    gaps_extract,
     gaps_law,
     gaps_needs,
     gaps_parties,
@@ -41,6 +42,7 @@ _RULES: tuple[Callable[[View], Findings], ...] = (
     gaps_data.field_rules,
     gaps_data.link_rules,
     gaps_data.question_rules,
+    gaps_extract.extract_rules,
     gaps_data.disclosure_rules,
     gaps_data.output_rules,
     gaps_law.controllers_covered_rules,

@@ -25,10 +25,10 @@ from bridleway.passport.gaps_touch import (
     category_flags,
     question_words,
     special_category_hint,
+    tables_read,
 )
 from bridleway.passport.gaps_view import Findings, View
 
-_READS = re.compile(r"\b(?:from|join)\s+([A-Za-z_][A-Za-z0-9_]*)", re.IGNORECASE)
 _USING = re.compile(r"\busing\s*\(\s*([A-Za-z_][A-Za-z0-9_]*)\s*\)", re.IGNORECASE)
 
 
@@ -241,7 +241,7 @@ def question_rules(view: View) -> Findings:
                 f"Add technique.{name}: {{use: local, federated or linked, why: ...}}.",
                 "questions", number,
             )  # fmt: skip
-        read = list(dict.fromkeys(_READS.findall(question_words(text_at(question, "text")))))
+        read = tables_read(text_at(question, "text"))
         for table in read:
             if bound and table not in bound:
                 yield view.gap(

@@ -7,14 +7,15 @@ needed when is not said here (that is `gaps_needs`), only what a field must look
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
 from bridleway import references
 from bridleway.documents import PathKey
-from bridleway.errors import nearest
+from bridleway.errors import UsageError, nearest
+from bridleway.extract.recipe import read_recipe
 from bridleway.passport.document import is_placeholder, model_fields
 
 Say = Callable[[str, str, PathKey], None]
@@ -321,6 +322,36 @@ class Named:
             if fixed is None:
                 self.key.check(key, (*path, key), say)
             (fixed or self.item).check(part, (*path, key), say)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What an extract does to its rows."""
+
+    def check(self, value: Any, path: PathKey, say: Say) -> None:
+        """Report a recipe that cannot be read, and numbers that cannot be signed."""
+        for at in _floats(value, path):
+            say(
+                f"{quoted(at)} is a number with a fraction, which is not signed as it stands.",
+                'Put it in quotes: t: "0.3".',
+                at,
+            )
+        try:
+            read_recipe(value, "")
+        except UsageError as error:
+            place = f" ({error.where})" if error.where else ""
+            say(f"{error.sentence.rstrip('.')}{place}.", error.remedy, path)
+
+
+def _floats(value: Any, path: PathKey) -> Iterator[PathKey]:
+    if isinstance(value, float):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _floats(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _floats(item, (*path, number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from bridleway.passport.document import (
 Facts = Mapping[str, TableFacts]
 """Declared facts by `node.source.table`."""
 
+_READS = re.compile(r"\b(?:from|join)\s+([A-Za-z_][A-Za-z0-9_]*)", re.IGNORECASE)
 _JOIN = re.compile(r"\bjoin\b", re.IGNORECASE)
 _QUOTED = re.compile(r"'(?:[^']|'')*'")
 
@@ -93,6 +94,11 @@ def touched(body: Any, facts: Facts | None) -> Touched:
 def question_words(text: str) -> str:
     """Return a question's text without its quoted constants."""
     return _QUOTED.sub("''", text)
+
+
+def tables_read(text: str) -> list[str]:
+    """Return the table names that a question's text reads, in order."""
+    return list(dict.fromkeys(_READS.findall(question_words(text))))
 
 
 def _listed(body: Any, facts: Facts | None) -> Iterator[ListedField]:

@@ -8,12 +8,15 @@ from datetime import datetime
 from typing import NoReturn
 
 from bridleway.errors import Gap, Refused
+from bridleway.extract.recipe import read_recipe
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Share
 from bridleway.model.passport import FieldUse, Passport, PinnedQuestion
 from bridleway.model.policy import Policy, Rules
-from bridleway.model.question import Question, columns_in
+from bridleway.model.question import Asked as AskedFor
+from bridleway.model.question import Listing, columns_in
 from bridleway.passport.body import links_of
+from bridleway.passport.extracts import recipe_problems
 from bridleway.passport.persons import node_of
 from bridleway.passport.rules import IN_THE_CLEAR, rules_of
 from bridleway.passport.state import Standing
@@ -26,6 +29,7 @@ __all__ = [
 
 FEWEST_FEDERATED = 3
 OFFERED = ("local", "federated", "linked")
+KINDS_OFFERED = ("statistic", "extract")
 
 # State -> how the refusal says it, and what would change it.
 _STATES = {
@@ -55,8 +59,8 @@ class Asked:
     passport: Passport
     standing: Standing
     pinned: PinnedQuestion | None
-    known: Mapping[str, Question]
-    question: Question
+    known: Mapping[str, AskedFor]
+    question: AskedFor
     asker: str
     asker_node: str
     purpose: str
@@ -76,8 +80,8 @@ def permit(
     node: str,
     passport: Passport,
     standing: Standing,
-    pinned: Mapping[str, Question],
-    question: Question,
+    pinned: Mapping[str, AskedFor],
+    question: AskedFor,
     asker: str,
     asker_node: str,
     purpose: str,
@@ -123,18 +127,18 @@ def _rules(asked: Asked) -> Rules:
 # -- what a question uses
 
 
-def columns_used(question: Question, table: str) -> frozenset[str]:
+def columns_used(question: AskedFor, table: str) -> frozenset[str]:
     """Return the names of a table's columns that the question mentions."""
     return frozenset(c.name for c in columns_in(question) if c.table == table)
 
 
-def entities_used(question: Question, table: str, facts: TableFacts) -> frozenset[str]:
+def entities_used(question: AskedFor, table: str, facts: TableFacts) -> frozenset[str]:
     """Return the entities of a table that the question joins on or counts."""
     joined = {j.entity for j in question.joins}
     return frozenset(e for e in facts.entities if e in joined or e == "person")
 
 
-def restricted(question: Question, table: str, facts: TableFacts) -> TableFacts:
+def restricted(question: AskedFor, table: str, facts: TableFacts) -> TableFacts:
     """Return the facts that the question needs and no more."""
     columns = columns_used(question, table)
     entities = entities_used(question, table, facts)
@@ -242,12 +246,25 @@ def _tables_are_known(asked: Asked) -> None:
             )
 
 
-def _is_a_statistic(asked: Asked) -> None:
-    if asked.pinned and asked.pinned.kind != "statistic":
+def _kind_fits(asked: Asked) -> None:
+    kind = asked.pinned.kind if asked.pinned else ""
+    if kind not in KINDS_OFFERED:
         _refuse(
-            f"Questions of kind '{asked.pinned.kind}' are not offered yet.",
-            "Ask a statistic.",
+            f"Questions of kind '{kind}' are not offered yet.",
+            f"Ask one of kind {' or '.join(KINDS_OFFERED)}.",
             "kind",
+        )
+    if (kind == "extract") != isinstance(asked.question, Listing):
+        _refuse(
+            f"Question '{asked.pinned.id if asked.pinned else ''}' is of kind '{kind}'.",
+            "Statistics are asked with `bridleway ask`, extracts made with `bridleway extract`.",
+            "kind",
+        )
+    if kind == "extract" and asked.passport.results_in_the_clear:
+        _refuse(
+            "The passport asks for results in the clear, and extracts leave anonymised only.",
+            "Leave technique.results_in_the_clear out in a new version.",
+            "clear",
         )
 
 
@@ -287,6 +304,12 @@ def _open_here(asked: Asked) -> None:
 
 def _technique_allowed(asked: Asked) -> None:
     use = asked.technique
+    if use != "local" and isinstance(asked.question, Listing):
+        _refuse(
+            f"An extract is made at one source, and its technique is '{use}'.",
+            "Pin local for it in a new version.",
+            "technique",
+        )
     if use not in OFFERED:
         _refuse(
             f"The technique '{use}' is not offered yet.", f"Use {', '.join(OFFERED)}.", "technique"
@@ -371,6 +394,18 @@ def _fields_are_open(asked: Asked) -> None:
             _require_readable(facts, column, listed[column].form, f"{name}.{column}")
 
 
+def _recipe_protects(asked: Asked) -> None:
+    """Check that an extract's recipe is no looser than the classes that the catalogue declares."""
+    if not isinstance(asked.question, Listing) or asked.pinned is None:
+        return
+    recipe = read_recipe(asked.pinned.recipe, f"extracts.{asked.pinned.id}")
+    listed = [column.name for column in asked.question.columns]
+    for table, facts in asked.tables.items():
+        forms = {name: use.form for name, use in asked.passport.fields.get(table, {}).items()}
+        for sentence, remedy in recipe_problems(recipe, listed, facts.columns, forms):
+            _refuse(sentence, remedy, "recipe")
+
+
 def _keys_are_open(asked: Asked) -> None:
     for name, facts in asked.tables.items():
         listed = asked.passport.fields.get(name, {})
@@ -440,9 +475,10 @@ RULES: tuple[Callable[[Asked], None], ...] = (
     _valid, _inside_its_dates, _asker_is_a_user, _asker_is_no_approver, _caller_allowed,
     _same_purpose,
     # (2) The question is one that was reviewed, and its technique is allowed.
-    _is_pinned, _tables_are_known, _is_a_statistic, _technique_allowed, _technique_fits,
+    _is_pinned, _tables_are_known, _kind_fits, _technique_allowed, _technique_fits,
     _linker_is_separate,
     # (3) What it reads here is open, in the form that was approved, and declared.
-    _is_held_here, _open_here, _joins_are_links, _fields_are_open, _keys_are_open, _released,
+    _is_held_here, _open_here, _joins_are_links, _fields_are_open, _keys_are_open, _recipe_protects,
+    _released,
     _in_the_clear,
 )  # fmt: skip

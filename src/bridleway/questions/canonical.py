@@ -11,6 +11,7 @@ or read from JSON is held to the limits of a text.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Any, get_args
@@ -32,6 +33,7 @@ from bridleway.model.question import (
     IsNull,
     Join,
     Like,
+    Listing,
     Literal,
     Margins,
     Measure,
@@ -119,6 +121,14 @@ def _canonical(question: Question) -> Question:
     )
     _require_small(made)
     return made
+
+
+def canonical_listing(listing: Listing) -> Listing:
+    """Return the one form of a listing that means the same. Idempotent."""
+    columns = tuple(_column(column) for column in listing.columns)
+    if listing.where is None:
+        return replace(listing, columns=columns)
+    return replace(listing, columns=columns, where=canonical_predicate(listing.where))
 
 
 def canonical_predicate(predicate: Predicate) -> Predicate:

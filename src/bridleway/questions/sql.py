@@ -10,22 +10,25 @@ UsageError is what does not make sense. Both point at the word.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
 from bridleway.errors import BridlewayError, UsageError
-from bridleway.model.question import Question
-from bridleway.questions.canonical import canonical
+from bridleway.model.question import Listing, Question
+from bridleway.questions.canonical import canonical, canonical_listing
 from bridleway.questions.sql_gate import pass_gate
 from bridleway.questions.sql_names import Scope
-from bridleway.questions.sql_select import select_question
+from bridleway.questions.sql_select import select_listing, select_question
 from bridleway.questions.sql_text import place_of, require_readable
 from bridleway.questions.sql_tokens import Token, tokenise
 
-__all__ = ["Scope", "parse"]
+__all__ = ["Scope", "parse", "parse_listing"]
+
+_Made = TypeVar("_Made")
 
 
 def parse(text: str, scope: Scope) -> Question:
@@ -34,6 +37,20 @@ def parse(text: str, scope: Scope) -> Question:
     Raises UsageError (the text is wrong) or Refused (understood, and not allowed); `where` is
     `line 2, column 14: 'MAX'`, the remedy says what to write instead.
     """
+    return _read(text, scope, lambda *parsed: canonical(select_question(*parsed)))
+
+
+def parse_listing(text: str, scope: Scope) -> Listing:
+    """Return the canonical listing that the SELECT of an extract writes: columns of one table.
+
+    Raises as `parse` does.
+    """
+    return _read(text, scope, lambda *parsed: canonical_listing(select_listing(*parsed)))
+
+
+def _read(
+    text: str, scope: Scope, made: Callable[[Any, str, tuple[Token, ...], Scope], _Made]
+) -> _Made:
     # (1) Bytes: size and characters.
     text = require_readable(text)
     # (2) Tokens: signs, number, nesting; then words that the language does not have.
@@ -43,7 +60,7 @@ def parse(text: str, scope: Scope) -> Question:
         # (3) sqlglot, on a text that is known to be small and shallow.
         tree = _tree(text, tokens)
         # (4) The allow-list, (5) one form for one meaning.
-        return canonical(select_question(tree, text, tokens, scope))
+        return made(tree, text, tokens, scope)
     except BridlewayError:
         raise
     except Exception:  # A parser's own failure must not show its text or traceback.

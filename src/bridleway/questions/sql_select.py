@@ -15,6 +15,7 @@ from bridleway.model.question import (
     Function,
     Group,
     Join,
+    Listing,
     Margins,
     Measure,
     Order,
@@ -77,6 +78,44 @@ def select_question(select: Node, text: str, tokens: tuple[Token, ...], scope: S
         order_by=_order(select.args.get("order"), items, walk),
         limit=_limit(select.args.get("limit"), walk),
     )
+
+
+def select_listing(select: Node, text: str, tokens: tuple[Token, ...], scope: Scope) -> Listing:
+    """Return the listing that a parsed SELECT writes, not yet canonical.
+
+    Raises Refused or UsageError at the place of what is not on the list.
+    """
+    walk = Walk(text, tokens, Names(scope))
+    for part, word in (("joins", "JOIN"), ("group", "GROUP BY"), ("order", "ORDER BY"),
+                       ("limit", "LIMIT")):  # fmt: skip
+        if select.args.get(part):
+            raise Refused(
+                f"An extract has no {word}.",
+                "Write SELECT column, ... FROM table WHERE ....",
+                where=walk.where_word(word.split()[0]),
+                code="extract",
+            )
+    walk.only(select, "expressions", "from_", "where")
+    table = _table(select.args.get("from_"), walk)
+    columns = tuple(_listed(node, walk) for node in select.expressions)
+    where = select.args.get("where")
+    if where is not None:
+        walk.only(where, "this")
+    return Listing(table, columns, None if where is None else walk.predicate(where.this))
+
+
+def _listed(node: Node, walk: Walk) -> Column:
+    while type(node) is exp.Paren:
+        walk.only(node, "this")
+        node = node.this
+    if type(node) is not exp.Column:
+        raise walk.refused(
+            node,
+            "An extract lists columns as they are; what becomes of them stands in its recipe.",
+            "Name the columns after SELECT.",
+            "extract",
+        )
+    return walk.column(node)
 
 
 # -- FROM and JOIN

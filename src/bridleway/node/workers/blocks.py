@@ -10,6 +10,9 @@ import contextlib
 import fcntl
 import mmap
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 _FUTURE_WRITE = 0x10  # F_SEAL_FUTURE_WRITE, Linux 5.1
 
@@ -41,6 +44,23 @@ def new_block(size: int) -> Block:
     except BaseException:
         os.close(fd)
         raise
+
+
+@contextlib.contextmanager
+def open_block() -> Iterator[tuple[BinaryIO, Path]]:
+    """Open a file in memory to be written, and give the path under which it can be read."""
+    fd = os.memfd_create("bridleway", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with os.fdopen(fd, "wb") as sink:
+        yield sink, Path(f"/proc/self/fd/{fd}")
+
+
+def sink_block(sink: BinaryIO) -> memoryview:
+    """Return what was written to an open block, as a block: written for good."""
+    sink.flush()
+    fd = os.dup(sink.fileno())
+    size = os.fstat(fd).st_size
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return memoryview(Block(fd, size))[:size]
 
 
 def block_of(data: bytes | memoryview) -> tuple[Block, int]:

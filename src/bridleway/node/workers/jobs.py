@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from bridleway.errors import Fault, Refused, UsageError
+from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Grant
 from bridleway.model.plan import Plan
+from bridleway.model.question import Listing, asked_from_json
 from bridleway.node.meeting import Parts, all_changed, clear_combined, combined_of
 from bridleway.node.overlap import read_earlier
 from bridleway.node.protect import Figures, Marks, frame_of
-from bridleway.node.workers.blocks import new_block
+from bridleway.node.workers.blocks import new_block, open_block, sink_block
 from bridleway.node.workers.confine import Needs
 from bridleway.questions.plan import plan
 from bridleway.sources.connect import Source, connect
@@ -39,6 +41,7 @@ class Done:
     blocks: list[memoryview] = field(default_factory=list)
 
 
+PEOPLE = "person"
 _FILES = ("duckdb", "parquet", "csv")
 _POSTGRES, _POSTGRES_PORT = ("postgresql", "postgres"), 5432
 
@@ -116,6 +119,63 @@ def released(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     return Done({}, [memoryview(kept.to_bytes())])
 
 
+def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
+    """At the source: an anonymised table, its papers, and who is in which of its classes.
+
+    blocks: the members of earlier extracts of the source. Nothing of the table is told where the
+    new one and an earlier one together would break the recipe.
+    """
+    from bridleway.extract import engine, make, members
+    from bridleway.extract.recipe import read_recipe
+    from bridleway.sources.compile import query_of
+    from bridleway.sources.identity import normalise
+    from bridleway.sources.listing import PERSON, rows_of
+    from bridleway.techniques.tokens import tokens_of
+
+    asked, facts = told["task"], TableFacts.from_json(told["facts"])
+    listing = asked_from_json(told["listing"])
+    if not isinstance(listing, Listing):
+        raise UsageError("An extract is made of a listing.", "Write SELECT columns FROM table.")
+    recipe = read_recipe(told["recipe"])
+    # Where each person has one row at most, rows are people.
+    entity = None if PEOPLE in facts.one_row_per else PERSON
+    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity)
+    source = _connected(asked, told)
+
+    def run_at_source(work: engine.Work) -> Any:
+        query = query_of(work.expression, source.dialect, work.lent)
+        return query.schema, source.read(query)
+
+    def marks(people: Any) -> Any:
+        found = normalise(people, facts.entities[PEOPLE].identifier)
+        return tokens_of(found.blocks, bytes.fromhex(told["mark"]))[0]
+
+    try:
+        rows = rows_of(source, facts, listing)
+        listed = rows if entity else rows.drop(PERSON)
+        solution = make.solved(listed, recipe, run_at_source)
+        schema, batches = run_at_source(engine.members(rows, solution, PERSON))
+        mine = members.members_of(batches, schema, recipe, marks)
+        earlier = map(members.Members.from_bytes, blocks)
+        if not all(members.together_safe(mine, old, recipe) for old in earlier):
+            _require_same(source, asked)
+            return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
+        with open_block() as (sink, path):
+            written = make.write(solution, listed, run_at_source, sink, path, told["form"])
+            block = sink_block(sink)
+        _require_same(source, asked)
+    except Fault:
+        _require_same(source, asked)
+        raise
+    finally:
+        source.close()
+    papers = [make.paper(told) for told in (written.contract, written.report)]
+    return Done(
+        {"withheld": False, "rows": written.rows, "papers": papers},
+        [block, memoryview(mine.to_bytes())],
+    )
+
+
 def snapshot(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     """Return the digest of a source as it stands now."""
     source = _connected(told["whole"], told)
@@ -131,6 +191,7 @@ JOBS: dict[str, Job] = {
     "vector": vector_of,
     "meet": meet,
     "released": released,
+    "extract": extract,
     "snapshot": snapshot,
 }
 

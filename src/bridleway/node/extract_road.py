@@ -1,0 +1,121 @@
+"""An extract on its way to the asker: every file held against the receipt, and only then shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridleway.ask import Asking
+from bridleway.errors import Fault, Gap, Refused, UsageError
+from bridleway.extract.make import require_format
+from bridleway.extract.write import whole_folder
+from bridleway.keys.dsse import peek
+from bridleway.ledger.receipts import verify
+from bridleway.model.canonical import strict_json
+from bridleway.model.passport import PAYLOAD_RECEIPT
+from bridleway.node.extracts import PART_BYTES, sums_of
+from bridleway.node.node import Node
+from bridleway.node.road import keep_receipt
+
+RECEIPT = "receipt.json"
+
+
+@dataclass(frozen=True)
+class Extract:
+    """An extract that was handed over. outcome: answered, or withheld (then nothing is there)."""
+
+    outcome: str
+    request: str
+    folder: Path
+    receipt: bytes
+    answer: dict[str, Any]
+    cost: int
+
+    @property
+    def withheld(self) -> bool:
+        """Whether nothing left."""
+        return self.outcome == "withheld"
+
+
+def fetch(home: Node, asking: Asking, target: Path, form: str) -> Extract:
+    """Ask for an extract and bring it into a new folder, whole or not at all.
+
+    Raises Refused or Gap with `.receipt`, UsageError where the folder is there already.
+    """
+    require_format(form)
+    if target.exists() or target.is_symlink():
+        raise UsageError("The folder is there already.", "Name a new one.", where=target.name)
+    home.require_started(asking.request)
+    try:
+        holder = _holder(home, asking)
+        told = home.send("extract", holder, asking.request, {"proof": asking.proof, "format": form})
+    except (Refused, Gap) as error:
+        receipt = home.refusal_receipt(asking, error)
+        keep_receipt(home.folder, asking.request, receipt)
+        error.receipt = receipt  # type: ignore[union-attr]
+        raise
+    receipt = str(told.body["receipt"]).encode()
+    body = _require_fits(receipt, asking, home, holder)
+    keep_receipt(home.folder, asking.request, receipt)
+    answer = dict(body["answer"])
+    made = Extract(body["outcome"], asking.request, target, receipt, answer, body["cost"])
+    if made.withheld:
+        return made
+    with whole_folder(target) as folder:
+        for name in answer["extract"]["files"]:
+            _bring(home, holder, asking.request, folder / name)
+        if sums_of(folder) != answer["extract"]["files"]:
+            raise Fault(
+                f"What '{holder}' handed over is not what its receipt tells.",
+                "Nothing of it is left here; tell the node's operator.",
+                where=holder,
+                code="receipt",
+            )
+        (folder / RECEIPT).write_bytes(receipt)
+    return made
+
+
+def _holder(home: Node, asking: Asking) -> str:
+    passport, _, _ = home.register.current(asking.passport_id, home.now())
+    binding = passport.tables.get(asking.question.tables[0])
+    if binding is None or len(binding.nodes) != 1:
+        raise Refused(
+            "An extract is of one table at one organisation.",
+            "Write one for each of them in a new version.",
+            code="technique",
+        )
+    return binding.nodes[0]
+
+
+def _bring(home: Node, holder: str, request: str, path: Path) -> None:
+    with path.open("wb") as file:
+        while True:
+            body = {"name": path.name, "offset": file.tell()}
+            part = home.send("extract-part", holder, request, body).attachment
+            file.write(part)
+            if len(part) < PART_BYTES:
+                return
+
+
+def _require_fits(receipt: bytes, asking: Asking, home: Node, holder: str) -> dict[str, Any]:
+    try:
+        verify(receipt, home.trust)
+        body: dict[str, Any] = strict_json(peek(receipt, PAYLOAD_RECEIPT))
+        fits = (
+            body["request"] == asking.request
+            and body["asker"] == asking.asker
+            and body["issuer"] == holder
+            and body["passport"]["id"] == asking.passport_id
+            and body["question"]["digest"] == asking.question.digest
+        )
+    except Refused:
+        fits = False
+    if not fits:
+        raise Fault(
+            f"The receipt that '{holder}' issued does not fit the extract.",
+            "Nothing of it is shown; tell the node's operator.",
+            where=holder,
+            code="receipt",
+        )
+    return body

@@ -1,0 +1,59 @@
+"""An extract's recipe beside what the controllers declared: it may be stricter, never looser."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from bridleway.extract.recipe import Recipe
+from bridleway.model.catalogue import ColumnFacts
+
+
+def recipe_problems(
+    recipe: Recipe,
+    listed: Collection[str],
+    columns: Mapping[str, ColumnFacts],
+    forms: Mapping[str, str],
+) -> Iterator[tuple[str, str]]:
+    """Yield (sentence, remedy) for each part of a recipe that its listing or catalogue forbids.
+
+    listed: the columns that the extract lists; columns: the declared facts of its table; forms:
+    the form in which the passport opens each column.
+    """
+    if recipe.entity is not None:
+        yield (
+            f"The recipe names an entity, '{recipe.entity}', which the catalogue declares.",
+            "Leave it out: people are counted by the table's own person key.",
+        )
+    for name in listed:
+        if name not in recipe.columns:
+            yield (
+                f"The extract lists '{name}', and its recipe does not say what it is.",
+                "Add it under extracts: quasi-identifier, sensitive, identifier or plain.",
+            )
+    for name in recipe.columns:
+        if name not in listed and name != recipe.entity:
+            yield (
+                f"The recipe speaks of '{name}', which the extract does not list.",
+                "Add it to the SELECT, or take it out of the recipe.",
+            )
+    quasi = {one.name: one for one in recipe.quasi}
+    sensitive = {one.name for one in recipe.sensitive}
+    for name in listed:
+        declared = columns.get(name)
+        if declared is None or name in recipe.dropped:
+            continue
+        if declared.cls == "quasi-identifier" and name not in quasi:
+            yield (
+                f"'{name}' is declared a quasi-identifier, and the recipe lets it leave as it is.",
+                "Name it a quasi-identifier in the recipe.",
+            )
+        if declared.cls == "sensitive" and name not in sensitive:
+            yield (
+                f"'{name}' is declared sensitive, and the recipe does not protect it.",
+                "Name it sensitive in the recipe, with l or t.",
+            )
+        if forms.get(name) == "banded" and (name not in quasi or not quasi[name].level):
+            yield (
+                f"The passport opens '{name}' in bands, and the recipe may let it leave as held.",
+                "Name it a quasi-identifier with a level of 1 or more.",
+            )
