@@ -126,6 +126,7 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     new one and an earlier one together would break the recipe.
     """
     from bridleway.extract import engine, make, members
+    from bridleway.extract.papers import papers
     from bridleway.extract.recipe import read_recipe
     from bridleway.sources.compile import query_of
     from bridleway.sources.identity import normalise
@@ -169,9 +170,9 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         raise
     finally:
         source.close()
-    papers = [make.paper(told) for told in (written.contract, written.report)]
+    beside = papers(written.contract, written.report)
     return Done(
-        {"withheld": False, "rows": written.rows, "papers": papers},
+        {"withheld": False, "rows": written.rows, "papers": beside},
         [block, memoryview(mine.to_bytes())],
     )
 
