@@ -19,7 +19,7 @@ import numpy as np
 
 from bridleway.errors import UsageError
 from bridleway.extract import engine
-from bridleway.extract.engine import Reader
+from bridleway.extract.engine import Run
 from bridleway.extract.keys import Flags, Numbers, lookup
 from bridleway.extract.models import Floats
 from bridleway.extract.solve import Solution
@@ -47,7 +47,7 @@ class _Task:
     kept: Flags
 
 
-def classified(solution: Solution, table: Any, run: Reader) -> dict[str, Any] | None:
+def classified(solution: Solution, table: Any, run: Run) -> dict[str, Any] | None:
     """Return the accuracies of the column that the recipe names, None where it names none.
 
     table, run: as they stand in `make`. Raises UsageError for a column with too many values.
@@ -77,7 +77,7 @@ def classified(solution: Solution, table: Any, run: Reader) -> dict[str, Any] | 
     }
 
 
-def _task(solution: Solution, name: str, table: Any, run: Reader) -> _Task:
+def _task(solution: Solution, name: str, table: Any, run: Run) -> _Task:
     encoded, groups = solution.encoded, solution.encoded.groups
     features = [n for n, one in enumerate(solution.hierarchies) if one.column != name]
     if name in encoded.sensitive:
@@ -101,9 +101,7 @@ def _coarsest(solution: Solution, column: int) -> Numbers:
     return np.asarray(solution.hierarchies[column].codes[level][leaves])
 
 
-def _with(
-    solution: Solution, name: str, table: Any, run: Reader
-) -> tuple[Numbers, Numbers, Numbers]:
+def _with(solution: Solution, name: str, table: Any, run: Run) -> tuple[Numbers, Numbers, Numbers]:
     """Count a plain column with the quasi-identifiers; return combination, target and rows."""
     import pyarrow as pa
 

@@ -30,7 +30,7 @@ class Work:
 
 
 # Runs work where the table lives.
-Reader: TypeAlias = Callable[[Work], tuple[pa.Schema, Iterator[pa.RecordBatch]]]
+Run: TypeAlias = Callable[[Work], tuple[pa.Schema, Iterator[pa.RecordBatch]]]
 
 
 def count(table: Any, recipe: Recipe) -> Work:

@@ -13,7 +13,7 @@ from bridleway.extract import engine
 from bridleway.extract.check import check_file
 from bridleway.extract.classify import classified
 from bridleway.extract.contract import contract_of
-from bridleway.extract.engine import Reader
+from bridleway.extract.engine import Run
 from bridleway.extract.papers import SUMS, papers
 from bridleway.extract.recipe import Recipe, require_declared
 from bridleway.extract.report import report_of
@@ -39,7 +39,7 @@ class Made:
     report: dict[str, Any]
 
 
-def make(table: Any, recipe: Recipe, run: Reader, target: Path, form: str = "parquet") -> Made:
+def make(table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet") -> Made:
     """Write an extract of a table into a new folder.
 
     table: an Ibis table; run: runs work where the table lives; target: a folder that is not
@@ -62,7 +62,7 @@ def require_format(form: str) -> None:
                          f"Known: {', '.join(FORMATS)}.")  # fmt: skip
 
 
-def solved(table: Any, recipe: Recipe, run: Reader) -> Solution:
+def solved(table: Any, recipe: Recipe, run: Run) -> Solution:
     """Count a table where it lives, and find what loses least."""
     require_declared(recipe, table.columns)
     schema, batches = run(engine.count(table, recipe))
@@ -73,7 +73,7 @@ def solved(table: Any, recipe: Recipe, run: Reader) -> Solution:
 
 
 def write(
-    solution: Solution, table: Any, run: Reader, sink: BinaryIO, path: Path, form: str
+    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str
 ) -> Written:
     """Write the rows that leave to a file, and check them as they then stand there.
 
