@@ -6,11 +6,17 @@ people who are not in the file follows `few`: small counts are never told exactl
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bridleway.errors import UsageError
 from bridleway.extract import few
 from bridleway.extract.absent import absent, left_out_people
 from bridleway.extract.classes import Classes, classes_of
@@ -18,7 +24,6 @@ from bridleway.extract.contract import asked_of
 from bridleway.extract.distances import by_column, by_pair
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import (
-    AT_RISK,
     Risk,
     certain,
     class_of,
@@ -26,10 +31,13 @@ from bridleway.extract.measure import (
     risk,
     utility,
 )
+from bridleway.extract.papers import CONTRACT, REPORT, SUMS
 from bridleway.extract.reasons import reasons
+from bridleway.extract.recompute import recompute
 from bridleway.extract.solve import Solution
 
 _DIGITS = 3
+_ROUNDING = 1e-9
 _SERIES = (1, 2, 5)  # where the bins of class sizes begin, times powers of ten
 
 
@@ -162,4 +170,102 @@ def _bins(before: Numbers, after: Numbers, k: int) -> list[dict[str, Any]]:
     ]
 
 
-__all__ = ["AT_RISK", "report_of"]
+# -- a stored report and its file
+
+
+def report_on(place: Path) -> dict[str, Any]:
+    """Compare a written extract with its stored report.
+
+    place: its folder, or the data file in it. Returns `again`, what `recompute` found, and
+    `differs`: per figure that differs its path, what is stored and what was found. Raises
+    UsageError where the contract, the report or the checksums are not there or a file was changed
+    since.
+    """
+    folder = place if place.is_dir() else place.parent
+    if not place.exists():
+        raise UsageError("There is no such file.", "Name the folder of an extract.",
+                         where=place.name)  # fmt: skip
+    contract, report = _paper(folder, CONTRACT), _paper(folder, REPORT)
+    data = folder / Path(str(contract.get("data", ""))).name
+    if place.is_file() and place.name != data.name:
+        raise UsageError("The contract in this folder is of another file.",
+                         f"It is of {data.name}.", where=place.name)  # fmt: skip
+    _require_unchanged(folder, (data.name, CONTRACT, REPORT))
+    try:
+        again = recompute(data, contract)
+        differs = [
+            {"figure": path, "stored": stored, "found": found}
+            for path, stored, found in _differences(again, report, "")
+            if not _close(stored, found, report)
+        ]
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise UsageError(
+            "Contract and report are not those of an extract.",
+            "Take the files as they were written.",
+            where=folder.name,
+        ) from None
+    return {"again": again, "differs": differs}
+
+
+def _paper(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    if not path.is_file():
+        sealed = (folder / f"{name}.age").exists()
+        raise UsageError(
+            "The extract is sealed." if sealed else f"There is no {name} beside the file.",
+            "Open its files with age first." if sealed
+            else "A file is checked by the papers that were written with it: keep them together.",
+            where=folder.name,
+        )  # fmt: skip
+    try:
+        made = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        made = None
+    if not isinstance(made, dict):
+        raise UsageError("The file is no JSON record.", "Take it as it was written.", where=name)
+    return made
+
+
+def _require_unchanged(folder: Path, names: Sequence[str]) -> None:
+    """Raise UsageError unless files are those of the checksums."""
+    path = folder / SUMS
+    if not path.is_file():
+        raise UsageError(f"There is no {SUMS} beside the file.", "Take it as it was written.",
+                         where=folder.name)  # fmt: skip
+    lines = (line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    known = {line[1]: line[0] for line in lines if len(line) == 2}
+    for name in names:
+        if not (folder / name).is_file():
+            raise UsageError("A file of the extract is missing.", "Take all of it.", where=name)
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != known.get(name):
+                raise UsageError(
+                    "The file is not as it was written: its checksum differs.",
+                    "Take the extract again from where it came.",
+                    where=name,
+                    code="changed",
+                )
+
+
+def _differences(
+    again: Mapping[str, Any], stored: Mapping[str, Any], path: str
+) -> Iterator[tuple[str, Any, Any]]:
+    """Walk all figures that were found again, with those that are stored."""
+    for key, found in again.items():
+        where = f"{path}.{key}" if path else str(key)
+        if key not in stored:
+            yield where, None, found
+        elif isinstance(found, Mapping):
+            yield from _differences(found, stored[key], where)
+        else:
+            yield where, stored[key], found
+
+
+def _close(stored: Any, found: Any, report: Mapping[str, Any]) -> bool:
+    if not isinstance(found, float) or not isinstance(stored, int | float):
+        return bool(stored == found)
+    near = _ROUNDING
+    if isinstance(report["rows"]["left_out"], str):  # figures are told no finer than this
+        rows = report["rows"]["after"]
+        near = 10.0 ** -max(0, math.floor(math.log10(max(rows, 1) / report["asked"]["k"])))
+    return abs(stored - found) <= near
