@@ -51,7 +51,7 @@ def absent(solution: Solution) -> dict[str, Any]:
     for column, one in enumerate(solution.hierarchies):
         level = _level(one)
         if level is not None:
-            codes = one.codes[level][groups.layout.leaves(groups.words, column)]
+            codes = one.codes[level][solution.leaves[column]]
             size = len(one.labels[level])
             rows = _rows(one, level, people(codes, size), people(codes, size, out), k)
             columns[one.column] = {"level": level, "groups": rows}

@@ -20,7 +20,7 @@ import numpy as np
 from bridleway.errors import UsageError
 from bridleway.extract import engine
 from bridleway.extract.engine import Run
-from bridleway.extract.keys import Flags, Numbers, lookup
+from bridleway.extract.keys import Flags, Numbers, lookup, numbered
 from bridleway.extract.models import Floats
 from bridleway.extract.solve import Solution
 from bridleway.extract.table import ROWS, coded
@@ -89,16 +89,15 @@ def _task(solution: Solution, name: str, table: Any, run: Run) -> _Task:
         rows, counts = np.arange(len(groups)), groups.counts
     else:
         rows, target, counts = _with(solution, name, table, run)
-    leaves = [groups.layout.leaves(groups.words, n)[rows] for n in features]
+    leaves = [solution.leaves[n][rows] for n in features]
     labels = [solution.codes(n)[0][rows] for n in features]
     return _Task(leaves, labels, target, counts, solution.kept[rows])
 
 
 def _coarsest(solution: Solution, column: int) -> Numbers:
     """Return a quasi-identifier at the level at which all rows can be told apart in both tables."""
-    groups, level = solution.encoded.groups, int(solution.levels[:, column].max())
-    leaves = groups.layout.leaves(groups.words, column)
-    return np.asarray(solution.hierarchies[column].codes[level][leaves])
+    level = int(solution.levels[:, column].max())
+    return np.asarray(solution.hierarchies[column].codes[level][solution.leaves[column]])
 
 
 def _with(solution: Solution, name: str, table: Any, run: Run) -> tuple[Numbers, Numbers, Numbers]:
@@ -138,7 +137,7 @@ def _thinned(task: _Task) -> _Task:
 def _accuracy(features: Sequence[Numbers], task: _Task, folds: Numbers, trains: Flags) -> float:
     """Return the share of rows that is predicted rightly; trains: which may be learned from."""
     classes = int(task.target.max()) + 1
-    compact = [np.unique(one, return_inverse=True)[1] for one in features]
+    compact = [numbered(one)[1] for one in features]
     right = 0
     for fold in range(folds.shape[1]):
         weights = np.where(trains, task.counts - folds[:, fold], 0)

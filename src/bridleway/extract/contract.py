@@ -70,10 +70,9 @@ def _levels(solution: Solution, column: int, is_csv: bool) -> dict[str, Any]:
     level, the share of all leaves that it stands for, and the lowest level with the same name.
     Whatever is not listed is an original value, one of `leaves`.
     """
-    one, groups = solution.hierarchies[column], solution.encoded.groups
-    kept = solution.kept
+    one, kept = solution.hierarchies[column], solution.kept
     levels = solution.levels[kept, column]
-    leaves = groups.layout.leaves(groups.words, column)[kept]
+    leaves = solution.leaves[column][kept]
     used = np.unique(levels).tolist()
     found: list[tuple[int, int]] = []
     for level in used:

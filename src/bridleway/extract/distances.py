@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bridleway.extract.hierarchy import Hierarchy
-from bridleway.extract.keys import Flags, Numbers
+from bridleway.extract.keys import Numbers, numbered
 from bridleway.extract.models import Floats
 from bridleway.extract.solve import Solution
 
@@ -44,24 +44,29 @@ class _Column:
 
 def by_column(solution: Solution) -> dict[str, dict[str, float]]:
     """Return the distances of every quasi-identifier and sensitive column."""
-    groups, kept = solution.encoded.groups, solution.kept
-    counts, rows = groups.counts, groups.counts[kept]
+    groups, weights, left = solution.encoded.groups, *_weights(solution)
     made = {}
     for column, one in enumerate(solution.hierarchies):
-        leaves = groups.layout.leaves(groups.words, column)
-        before = np.bincount(leaves, counts, len(one.leaves))
+        leaves, levels = solution.leaves[column], solution.levels[:, column]
+        before = np.bincount(leaves, weights, len(one.leaves))
         after = np.zeros(len(one.leaves))
-        levels = solution.levels[kept, column]
-        for level in np.unique(levels).tolist():
-            codes, at = one.codes[level], levels == level
-            mass = np.bincount(codes[leaves[kept][at]], rows[at], len(one.labels[level]))
-            after += (mass / np.bincount(codes))[codes]
+        used = np.flatnonzero(np.bincount(levels)).tolist()
+        for level in used:
+            here = left if len(used) == 1 else np.where(levels == level, left, 0.0)
+            mass = np.bincount(one.codes[level], np.bincount(leaves, here, len(one.leaves)))
+            after += (mass / np.bincount(one.codes[level]))[one.codes[level]]
         made[one.column] = _told(before, after)
     for place, (name, values) in enumerate(solution.encoded.sensitive.items()):
         value = groups.layout.extra_values(groups.words, place)
-        before = np.bincount(value, counts, len(values))
-        made[name] = _told(before, np.bincount(value[kept], rows, len(values)))
+        before = np.bincount(value, weights, len(values))
+        made[name] = _told(before, np.bincount(value, left, len(values)))
     return made
+
+
+def _weights(solution: Solution) -> tuple[Floats, Floats]:
+    """Return the rows of each combination, and those that leave."""
+    weights = solution.encoded.groups.counts.astype(np.float64)
+    return weights, weights * solution.kept
 
 
 def by_pair(solution: Solution) -> dict[str, Any]:
@@ -76,9 +81,9 @@ def by_pair(solution: Solution) -> dict[str, Any]:
     groups = solution.encoded.groups
     most = min(MOST_PAIRS, max(1, _WORK // max(len(groups), 1)))
     pairs = list(combinations(columns, 2))[:most]
+    moved = _Pairs(solution)
     made = [
-        {"columns": [a.name, b.name],
-         "total_variation": _pair(a, b, groups.counts, solution.kept)}
+        {"columns": [a.name, b.name], "total_variation": moved(a, b)}
         for a, b in pairs
     ]  # fmt: skip
     made.sort(key=lambda one: -float(one["total_variation"]))  # type: ignore[arg-type]
@@ -89,8 +94,7 @@ def _columns(solution: Solution) -> list[_Column]:
     groups = solution.encoded.groups
     made = []
     for column, one in enumerate(solution.hierarchies):
-        leaves = groups.layout.leaves(groups.words, column)
-        made.append(_quasi(one, leaves, solution.levels[:, column]))
+        made.append(_quasi(one, solution.leaves[column], solution.levels[:, column]))
     for place, (name, values) in enumerate(solution.encoded.sensitive.items()):
         if len(values) <= MOST_VALUES:
             value = groups.layout.extra_values(groups.words, place)
@@ -106,7 +110,7 @@ def _quasi(one: Hierarchy, leaves: Numbers, levels: Numbers) -> _Column:
     starts = np.cumsum([0, *(len(names) for names in one.labels)])
     at = np.maximum(levels, least)
     codes = starts[at] + one.codes[at, leaves]
-    used, after = np.unique(codes, return_inverse=True)
+    used, after = numbered(codes)
     spread = np.zeros((len(used), size))
     for level in range(least, one.levels):
         here = (used >= starts[level]) & (used < starts[level + 1])
@@ -116,13 +120,30 @@ def _quasi(one: Hierarchy, leaves: Numbers, levels: Numbers) -> _Column:
     return _Column(one.column, cells[leaves], size, after, spread / spread.sum(1, keepdims=True))
 
 
-def _pair(a: _Column, b: _Column, counts: Numbers, kept: Flags) -> float:
-    before = np.bincount(a.before * b.size + b.before, counts, a.size * b.size)
-    labels = len(b.spread)
-    key = (a.after * labels + b.after)[kept]
-    mass = np.bincount(key, counts[kept], len(a.spread) * labels).reshape(-1, labels)
-    after = a.spread.T @ mass @ b.spread
-    return round(_variation(before, after.ravel()), _DIGITS)
+class _Pairs:
+    """Compares pairs of columns; counts each combination once where it can."""
+
+    def __init__(self, solution: Solution) -> None:
+        self.weights, self.left = _weights(solution)
+        # Where all rows have the same levels, what leaves follows from what was there and what
+        # was left out, which is little.
+        self.out = np.flatnonzero(~solution.kept) if solution.node is not None else None
+
+    def __call__(self, a: _Column, b: _Column) -> float:
+        before = _counted(a.before, b.before, self.weights, a.size, b.size)
+        if self.out is None:
+            mass = _counted(a.after, b.after, self.left, len(a.spread), len(b.spread))
+        else:
+            at = self.out
+            gone = _counted(a.before[at], b.before[at], self.weights[at], a.size, b.size)
+            mass = (a.spread > 0) @ (before - gone) @ (b.spread > 0).T
+        after = a.spread.T @ mass @ b.spread
+        return round(_variation(before.ravel(), after.ravel()), _DIGITS)
+
+
+def _counted(a: Numbers, b: Numbers, weights: Floats, rows: int, columns: int) -> Floats:
+    counted = np.bincount(a * columns + b, weights, rows * columns)
+    return counted.astype(np.float64).reshape(rows, columns)
 
 
 def _told(before: Floats | Numbers, after: Floats | Numbers) -> dict[str, float]:

@@ -90,7 +90,7 @@ def _by_row(
         levels = solution.levels[:, column]
         least = solution.recipe.quasi[column].level or 0
         finer = np.maximum(levels - 1, np.minimum(levels, least))
-        leaves = groups.layout.leaves(groups.words, column)
+        leaves = solution.leaves[column]
         code = finer * len(one.leaves) + one.codes[finer, leaves]
         names, part = np.unique(owner * (one.levels * len(one.leaves)) + code, return_inverse=True)
         classes = Classes(len(names), part, groups.counts, extras, unit)
@@ -184,4 +184,4 @@ def _rows(count: Told, part: Share) -> str:
 
 
 def _percent(part: Share) -> str:
-    return part if isinstance(part, str) else f"{100 * part:.3g} %"
+    return part if isinstance(part, str) else f"{100 * part:.1f} %".replace(".0 %", " %")

@@ -47,8 +47,7 @@ def report_of(
     """Return the report. rows: how many were written; classification: what `classify` found."""
     encoded, hierarchies, kept = solution.encoded, solution.hierarchies, solution.kept
     groups, unit, k = encoded.groups, encoded.unit, solution.recipe.k
-    leaves = [groups.layout.leaves(groups.words, column) for column in range(len(hierarchies))]
-    owner = class_of(hierarchies, leaves, solution.levels)
+    owner = class_of(hierarchies, solution.leaves, solution.levels)
     names, own = np.unique(owner[kept], return_inverse=True)
     extras = [
         groups.layout.extra_values(groups.words, place)[kept] for place in range(len(unit.extras))

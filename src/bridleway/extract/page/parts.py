@@ -15,7 +15,7 @@ _PAIRS = 12  # of columns that are listed
 # not have is left out.
 _RISKS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("records", "{0} counted", number),
-    ("classes", "Groups of {0} who look alike", number),
+    ("classes", "Groups of {0} that look alike", number),
     ("smallest", "Smallest group", number),
     ("unique", "{0} alone in their group", number),
     ("highest", "Highest risk, if it is known who is in the table (prosecutor)", percent),
@@ -47,7 +47,7 @@ def risks(report: Mapping[str, Any]) -> Html:
         table("Risk before and after", ["", "Before", "After"], rows, 2),
         tag("h3", "How many stand in groups of what size"),
         bars(f"{caption}; the table that follows has the numbers", groups, ("before", "after")),
-        table(caption, ["People alike", "Before", "After"],
+        table(caption, ["Size of the group", "Before", "After"],
               [[_sizes(one), number(one["before"]), number(one["after"])] for one in bins], 2),
     )  # fmt: skip
 
@@ -109,7 +109,8 @@ def generalised(report: Mapping[str, Any]) -> Html:
     return tag(
         "section",
         tag("h2", "What was made less exact, and why"),
-        tag("p", "Level 0 is the original value; the highest level says nothing any more."),
+        tag("p", "Level 0 is the original value; the highest level says least. Of rows that were "
+            "left out nothing is left."),
         bars("Detail left by column; the table that follows has the numbers", kept),
         table("Columns, their levels and why they are not finer",
               ["Column", "Why not finer", "Level", "Detail left"], rows, 2),
@@ -139,8 +140,8 @@ def missing(report: Mapping[str, Any]) -> Html:
         "section",
         tag("h2", "Who is missing"),
         tag("p", f"{percent(absent['share'])} of all {who} were left out. Rare combinations go "
-            "first, so some groups lose more than others. Counts are rounded, and small ones are "
-            "not told."),
+            "first, so some groups lose more than others. Counts are rounded, so shares are "
+            "not exact; small counts are not told."),
         first,
         [_column(name, one, head) for name, one in absent["columns"].items()],
     )  # fmt: skip

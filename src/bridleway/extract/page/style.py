@@ -17,7 +17,7 @@ li{margin-bottom:5px}
 table{border-collapse:collapse;width:100%;font-size:16px;line-height:1.35}
 caption{text-align:left;font-weight:bold;padding:6px 0}
 th,td{text-align:left;vertical-align:top;padding:8px 14px 8px 0;border-bottom:1px solid #b1b4b6}
-tbody th{font-weight:normal;overflow-wrap:anywhere}
+tbody th{font-weight:normal;min-width:8em;overflow-wrap:anywhere}
 .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 td.number:last-child,th.number:last-child{padding-right:4px}
 svg{display:block;width:100%;max-width:720px;height:auto;margin:6px 0 18px}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bridleway.extract.measure import AT_RISK
 from bridleway.extract.page.html import Html, join, tag
 from bridleway.extract.page.words import listed, number, people, percent, value_of
 
@@ -38,7 +39,7 @@ def _found(report: Mapping[str, Any]) -> Html:
     before, after = report["before"]["risk"], report["after"]["risk"]
     who, plain = people(report), report["asked"]["plain"]
     told = (
-        f"By these columns, hardly. The smallest group of {who} who look alike has "
+        f"{_how_likely(after)} The smallest group of {who} that look alike has "
         f"{number(after['smallest'])}. Whoever knows that a person is in the table, and all of "
         f"these columns, guesses the right one with a chance of at most "
         f"{percent(after['highest'])}, and of {percent(after['average'])} on average. In the table "
@@ -46,6 +47,12 @@ def _found(report: Mapping[str, Any]) -> Html:
         f"{percent(before['average'])}."
     )
     return _answer("Can a person be found?", told, *_learned(report), _plain(plain))
+
+
+def _how_likely(after: Mapping[str, Any]) -> str:
+    if after["highest"] > AT_RISK:
+        return "By these columns, sometimes."
+    return "By these columns, hardly."
 
 
 def _learned(report: Mapping[str, Any]) -> list[str]:
