@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bridleway.extract.few import fewer, share, told
+from bridleway.extract.few import fewer, joined_until_open, share, told
 from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers
 from bridleway.extract.solve import Solution
@@ -54,7 +54,8 @@ def absent(solution: Solution) -> dict[str, Any]:
             codes = one.codes[level][solution.leaves[column]]
             size = len(one.labels[level])
             rows = _rows(one, level, people(codes, size), people(codes, size, out), k)
-            columns[one.column] = {"level": level, "groups": rows}
+            if rows:
+                columns[one.column] = {"level": level, "groups": rows}
     average = gone / number
     return {
         "share": share(gone, number, k),
@@ -83,23 +84,36 @@ def _rows(one: Hierarchy, level: int, before: Numbers, out: Numbers, k: int) -> 
     """Return the groups of a column; what is small or too much stands together at the end."""
     large = np.flatnonzero(before >= k)
     if len(large) > MOST_GROUPS:
-        worst = np.argsort(-out[large] / before[large], kind="stable")[:MOST_GROUPS]
-        large = large[worst]
-    others = np.ones(len(before), dtype=bool)
-    others[large] = False
-    names = one.labels[level]
-    made = [{"value": names[at], **_one(int(before[at]), int(out[at]), k)} for at in large.tolist()]
-    rest = int(before[others].sum())
-    if rest:
-        made.append({"others": True, **_one(rest, int(out[others].sum()), k)})
-    return made
+        large = large[np.argsort(-out[large] / before[large], kind="stable")[:MOST_GROUPS]]
+    apart = set(large.tolist())
+    while True:  # ends: each time round there is one group less
+        others = [at for at in range(len(before)) if at not in apart and before[at]]
+        groups = [[at] for at in sorted(apart)] + ([others] if others else [])
+        if others and len(groups) > 1 and int(before[others].sum()) < k:
+            apart.discard(min(apart, key=lambda at: before[at]))
+            continue
+        joined = joined_until_open([int(out[group].sum()) for group in groups], k)
+        if joined is None or len(groups) < 2:
+            return []
+        if not joined:
+            break
+        apart -= {at for place in joined for at in groups[place]}
+    return [
+        {
+            **({"value": one.labels[level][group[0]]} if group != others else {"others": True}),
+            **_one(int(before[group].sum()), int(out[group].sum()), k),
+        }
+        for group in groups
+    ]
 
 
 def _one(before: int, out: int, k: int) -> dict[str, Any]:
     # That nobody of a group was left out is not told either: with enough such groups it would
-    # say who the few were.
+    # say who the few were. Whoever has the file can count who is left, so where few were left
+    # out, no more than that is told of before.
+    few = out < k
     return {
-        "before": told(before, k),
+        "before": told(max(before - out, k) if few else before, k),
         "left_out": told(out, k, zero=False),
         "share": share(out, before, k, zero=False),
     }

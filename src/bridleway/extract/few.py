@@ -1,14 +1,17 @@
 """Small counts of people in papers that leave: "fewer than k", and no way to find them out.
 
-A count between 1 and k - 1 is told as a text. So that no total gives it away, every other count of
-people who may not be in the file is rounded to a multiple of k, and figures that depend on rows
-that were left out are told no finer than those rows could move them. Both are what statistical
-offices do with small counts (Hundepool et al. 2012, Statistical Disclosure Control, ch. 5).
+A count between 1 and k - 1 is told as a text, every other count of people who may not be in the
+file is rounded to a multiple of k, and figures that depend on rows that were left out are told no
+finer than those rows could move them. Rounding alone does not keep a total from giving a small
+count away, so where counts add up to something that is known, what is small is joined with others
+until it is not, or until it stands for several (`join_small`, `joined_until_open`). That is
+primary and secondary suppression (Hundepool et al. 2012, Statistical Disclosure Control, ch. 4).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 Told: TypeAlias = int | str  # a count, or that it is small
@@ -49,6 +52,43 @@ def totals(before: int, after: int, people: int, k: int) -> dict[str, Told]:
     if 0 < people < k:
         return {"before": f"more than {after}", "after": after, "left_out": fewer(k)}
     return {"before": before, "after": after, "left_out": before - after}
+
+
+def join_small(counts: Sequence[int], k: int) -> list[tuple[int, int]]:
+    """Join neighbours until each has 0 or at least k; return where each run begins and ends.
+
+    With fewer than k in all, one run is left.
+    """
+    runs: list[tuple[int, int]] = []
+    start = held = 0
+    for at, count in enumerate(counts):
+        held += count
+        if held >= k or (held == 0 and at == start):
+            runs.append((start, at + 1))
+            start, held = at + 1, 0
+    if start < len(counts):  # what is left at the end goes to the last run that has somebody
+        runs = [run for run in runs if sum(counts[slice(*run)])]
+        begin = runs.pop()[0] if runs else 0
+        earlier = [(at, at + 1) for at in range(begin) if not any(a <= at < b for a, b in runs)]
+        runs = sorted([*runs, *earlier, (begin, len(counts))])
+    return runs
+
+
+def joined_until_open(counts: Sequence[int], k: int) -> set[int] | None:
+    """Return which counts have to be told as one, so that no small one follows from the total.
+
+    Counts below k, 0 among them, look alike. They can be found out where one of them stands
+    alone and is not 0, or where all are as large as they can be. Then they are joined with the
+    smallest of the others. None where even that does not help: nothing may be told.
+    """
+    small = {at for at, count in enumerate(counts) if count < k}
+    held = sum(counts[at] for at in small)
+    if not held or (len(small) > 1 and held < len(small) * (k - 1)):
+        return set()
+    others = [at for at in range(len(counts)) if at not in small]
+    if not others:
+        return None
+    return {*small, min(others, key=lambda at: counts[at])}
 
 
 def decimals(rows: int, people: int, k: int) -> int | None:

@@ -72,7 +72,7 @@ def report_of(
             "risk": asdict(risk(after.size)),
             "sensitive": _sensitive(solution, after, None),
         },
-        "class_sizes": _bins(before.size, after.size, k),
+        "class_sizes": _bins(before.size, after.size, k, hidden),
         "utility": few.blurred(quality, digits),
         "columns": {
             one.column: {
@@ -148,8 +148,12 @@ def _sensitive(solution: Solution, classes: Classes, k: int | None) -> dict[str,
     return made
 
 
-def _bins(before: Numbers, after: Numbers, k: int) -> list[dict[str, Any]]:
-    """Return how many people are in classes of what size, in bins 1, 2-4, 5-9, 10-19 and so on."""
+def _bins(before: Numbers, after: Numbers, k: int, hidden: bool) -> list[dict[str, Any]]:
+    """Return how many people are in classes of what size, in bins 1, 2-4, 5-9, 10-19 and so on.
+
+    Bins with few people before are joined with their neighbours. hidden: nobody may learn how
+    many people there were, so they are told as if they were as many as now.
+    """
     most = int(max(before.max(initial=1), after.max(initial=1)))
     starts = [
         first * 10**power for power in range(len(str(most))) for first in _SERIES
@@ -158,14 +162,15 @@ def _bins(before: Numbers, after: Numbers, k: int) -> list[dict[str, Any]]:
     edges = np.array(starts)
     there = np.bincount(np.searchsorted(edges, before, "right") - 1, before, len(edges))
     left = np.bincount(np.searchsorted(edges, after, "right") - 1, after, len(edges))
+    scale = after.sum() / max(before.sum(), 1) if hidden else 1
     return [
         {
-            "from": start,
-            "to": (starts[at + 1] - 1) if at + 1 < len(starts) else None,
-            "before": few.told(int(there[at]), k),
-            "after": int(left[at]),
+            "from": starts[first],
+            "to": (starts[end] - 1) if end < len(starts) else None,
+            "before": few.told(round(int(there[first:end].sum()) * scale), k),
+            "after": int(left[first:end].sum()),
         }
-        for at, start in enumerate(starts)
+        for first, end in few.join_small([int(n) for n in there], k)
     ]
 
 
