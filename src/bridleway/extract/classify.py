@@ -118,7 +118,10 @@ def _with(solution: Solution, name: str, table: Any, run: Run) -> tuple[Numbers,
     first = groups.starts
     known = [w[first] & mask for w, mask in zip(groups.words, layout.class_masks, strict=True)]
     rows = first[lookup(known, wanted)]
-    return rows, coded(found, name)[0], found[ROWS].to_numpy().astype(np.int64)
+    target = coded(found, name)[0]
+    # Engines give combinations in any order; rows are drawn in this one.
+    order = np.lexsort((target, rows))
+    return rows[order], target[order], found[ROWS].to_numpy().astype(np.int64)[order]
 
 
 def _thinned(task: _Task) -> _Task:
