@@ -200,7 +200,7 @@ def predicted(report: Mapping[str, Any]) -> Html:
     if told is None:
         return Html()
     kinds = [
-        ("Always the most frequent value", told["most_frequent"]),
+        ("Most frequent value alone", told["most_frequent"]),
         ("From the table as it was", told["before"]),
         ("From what leaves", told["after"]),
     ]
@@ -221,9 +221,7 @@ def meaning(report: Mapping[str, Any]) -> Html:
     asked, search = report["asked"], report["search"]
     rules = [f"Every group has at least {asked['k']} {people(report)} (k-anonymity)."]
     rules += [
-        f"'{name}' in every group: "
-        f"{', '.join(f'{key} {_said(value)}' for key, value in one.items())}."
-        for name, one in asked["sensitive"].items()
+        f"'{name}' in every group: {_promised(one)}." for name, one in asked["sensitive"].items()
     ]
     if search is None:
         rules.append("Levels may differ from row to row (local recoding); nothing is left out.")
@@ -251,5 +249,16 @@ def _searched(search: Mapping[str, Any]) -> str:
     return f"{said}." if not search["gap"] else f"{said}, to within {search['gap']:.4f}."
 
 
-def _said(value: Any) -> str:
-    return " and ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+# What holds of a sensitive column in every group, in words.
+_MODELS = {
+    "l": "at least {0} different values (l-diversity)",
+    "entropy-l": "values as varied as {0} that are equally frequent (entropy l-diversity)",
+    "recursive": "the most frequent value is no more than {0[0]} times the rest from the "
+    "{0[1]}th on (recursive (c,l)-diversity)",
+    "t": "no farther than {0} from the whole table (t-closeness)",
+    "beta": "no value gains more than {0} of its frequency (beta-likeness)",
+}
+
+
+def _promised(asked: Mapping[str, Any]) -> str:
+    return "; ".join(words.format(asked[key]) for key, words in _MODELS.items() if key in asked)
