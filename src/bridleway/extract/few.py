@@ -25,14 +25,16 @@ def fewer(k: int) -> str:
     return f"fewer than {k}"
 
 
-def told(count: int, k: int, *, zero: bool = True) -> Told:
+def told(count: int, k: int, *, zero: bool = True, most: int | None = None) -> Told:
     """Return a count as it may leave.
 
-    zero: whether 0 is told; where it is not, it looks like every other small count.
+    zero: whether 0 is told; where it is not, it looks like every other small count. most: beyond
+    which nobody would believe it, as so many are told to be there in all.
     """
     if count < k and (count or not zero):
         return fewer(k)
-    return (count + k // 2) // k * k
+    made = (count + k // 2) // k * k
+    return made if most is None else min(made, most)
 
 
 def share(part: int, whole: int, k: int, *, zero: bool = True) -> Share:

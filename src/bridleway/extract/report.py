@@ -118,14 +118,15 @@ def _before(found: Risk, k: int, hidden: bool) -> dict[str, Any]:
     The smallest class and the highest risk are those of its worst class, and name nobody.
     """
     exposed = round(found.at_risk * found.records)
+    most = None if hidden else found.records
     return {
         "records": few.told(found.records, k) if hidden else found.records,
-        "classes": few.told(found.classes, k),
+        "classes": few.told(found.classes, k, most=most),
         "smallest": found.smallest,
         "highest": found.highest,
         "average": round(found.average, _DIGITS),
         "at_risk": few.share(exposed, found.records, k),
-        "unique": few.told(found.unique, k),
+        "unique": few.told(found.unique, k, most=most),
     }
 
 
@@ -163,11 +164,12 @@ def _bins(before: Numbers, after: Numbers, k: int, hidden: bool) -> list[dict[st
     there = np.bincount(np.searchsorted(edges, before, "right") - 1, before, len(edges))
     left = np.bincount(np.searchsorted(edges, after, "right") - 1, after, len(edges))
     scale = after.sum() / max(before.sum(), 1) if hidden else 1
+    total = None if hidden else int(before.sum())
     return [
         {
             "from": starts[first],
             "to": (starts[end] - 1) if end < len(starts) else None,
-            "before": few.told(round(int(there[first:end].sum()) * scale), k),
+            "before": few.told(round(int(there[first:end].sum()) * scale), k, most=total),
             "after": int(left[first:end].sum()),
         }
         for first, end in few.join_small([int(n) for n in there], k)
