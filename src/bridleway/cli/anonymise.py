@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bridleway.extract.engine import Work
+    from bridleway.extract.make import Run
 
 
 @guarded
@@ -42,6 +44,14 @@ def anonymise(
         bool,
         typer.Option("--local", help="Levels may differ from row to row; nothing is left out."),
     ] = False,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            "--population",
+            help="A table of everybody from among whom the rows were drawn, with the same "
+            "quasi-identifiers.",
+        ),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
     name: Annotated[
         str | None, typer.Option("--table", help="Which table, where the file holds several.")
@@ -49,35 +59,44 @@ def anonymise(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a table so that nobody in it stands out, with its risk and its use measured."""
-    from bridleway.extract.make import make
+    from bridleway.extract.make import Beside, make
     from bridleway.extract.recipe import read_recipe
-    from bridleway.sources.compile import query_of
-    from bridleway.sources.connect import connect
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
     told = read_recipe(body, recipe.name if recipe else "recipe")
-    source = connect(str(file), base=Path.cwd())
-    try:
-        known = source.tables()
-        if name is None and len(known) != 1:
-            raise UsageError(
-                "The file holds several tables.",
-                f"Name one with --table: {', '.join(known)}.",
-                where=file.name,
-            )
-        at = name or known[0]
-
-        def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
-            query = query_of(work.expression, source.dialect, work.lent)
-            return query.schema, source.read(query)
-
-        import ibis
-
+    with ExitStack() as opened:
+        table, run = _opened(opened, file, name)
+        beside = None
+        if population is not None:
+            beside = Beside(*_opened(opened, population, None))
         with working("anonymising", as_json):
-            made = make(ibis.table(source.columns(at), name=at), told, run, to, form)
-    finally:
-        source.close()
+            made = make(table, told, run, to, form, beside)
     show(made.report, as_json, lambda: _tell(made.report, made.data))
+
+
+def _opened(opened: ExitStack, file: Path, name: str | None) -> tuple[Any, Run]:
+    """Open a file, and return its table and what runs work on it."""
+    import ibis
+
+    from bridleway.sources.compile import query_of
+    from bridleway.sources.connect import connect
+
+    source = connect(str(file), base=Path.cwd())
+    opened.callback(source.close)
+    known = source.tables()
+    if name is None and len(known) != 1:
+        raise UsageError(
+            "The file holds several tables.",
+            f"Name one with --table: {', '.join(known)}.",
+            where=file.name,
+        )
+    at = name or known[0]
+
+    def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
+        query = query_of(work.expression, source.dialect, work.lent)
+        return query.schema, source.read(query)
+
+    return ibis.table(source.columns(at), name=at), run
 
 
 def _body(

@@ -8,7 +8,7 @@ tables that it joins.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +38,25 @@ def count(table: Any, recipe: Recipe) -> Work:
     names += [] if recipe.entity is None else [recipe.entity]
     text = table.select(**{name: table[name].cast("string") for name in names})
     return Work(text.group_by(names).agg(**{ROWS: text.count()}), {})
+
+
+def count_crowd(table: Any, recipe: Recipe) -> Work:
+    """Return how to count a population: by quasi-identifiers, and the entity where there is one."""
+    return count(table, replace(recipe, sensitive=()))
+
+
+def crowd_classes(table: Any, solution: Solution) -> Work:
+    """Return how to count a population by what it would be released as.
+
+    The result has the quasi-identifiers as the extract has them, and `ROWS`: how many people.
+    """
+    recipe = solution.recipe
+    names = [q.name for q in recipe.quasi]
+    entity = [] if recipe.entity is None else [recipe.entity]
+    work = _recoded(table, solution.of_population(), [*names, *entity])
+    made = work.expression
+    people = made.count() if recipe.entity is None else made[recipe.entity].nunique()
+    return Work(made.group_by(names).agg(**{ROWS: people}), work.lent)
 
 
 def apply(table: Any, solution: Solution) -> Work:
@@ -70,6 +89,8 @@ def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
     recipe = solution.recipe
     lender = _Lender()
     made = table.select(*released)
+    for name in recipe.needed:
+        made = made.filter(made[name].notnull())
     if solution.node is None:
         return Work(_by_combination(made, solution, lender, released), lender.lent)
     for name, values in solution.columns().items():

@@ -13,11 +13,15 @@ import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
 from bridleway.extract import engine
+from bridleway.extract.attackers import attackers, population_size, uniqueness
 from bridleway.extract.check import check_file
+from bridleway.extract.check_population import check_population
 from bridleway.extract.classes import Classes, classes_of
 from bridleway.extract.engine import Work
+from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import class_of, disclosure, risk, utility
-from bridleway.extract.recipe import Recipe, require_declared
+from bridleway.extract.population import people_beside
+from bridleway.extract.recipe import Recipe, require_declared, require_population
 from bridleway.extract.solve import Solution, solve
 from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
 
@@ -44,18 +48,30 @@ class Made:
     report: dict[str, Any]
 
 
-def make(table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet") -> Made:
+@dataclass(frozen=True)
+class Beside:
+    """A table of the population, and what runs work where it lives."""
+
+    table: Any
+    run: Run
+
+
+def make(
+    table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet",
+    beside: Beside | None = None,
+) -> Made:  # fmt: skip
     """Write an extract of a table into a new folder.
 
     table: an Ibis table; run: runs work where the table lives; target: a folder that is not
-    there. Raises Refused where nothing may leave, UsageError for a recipe that does not fit.
+    there; beside: the population, where there is a table of it. Raises Refused where nothing may
+    leave, UsageError for a recipe that does not fit.
     """
     require_format(form)
-    solution = solved(table, recipe, run)
+    solution = solved(table, recipe, run, beside)
     with whole_folder(target) as partial:
         path = partial / f"data.{form}"
         with path.open("wb") as sink:
-            written = write(solution, table, run, sink, path, form)
+            written = write(solution, table, run, sink, path, form, beside)
         add_papers(partial, written)
     return Made(target, target / path.name, written.report)
 
@@ -67,19 +83,28 @@ def require_format(form: str) -> None:
                          f"Known: {', '.join(FORMATS)}.")  # fmt: skip
 
 
-def solved(table: Any, recipe: Recipe, run: Run) -> Solution:
-    """Count a table where it lives, and find what loses least."""
+def solved(table: Any, recipe: Recipe, run: Run, beside: Beside | None = None) -> Solution:
+    """Count a table where it lives, and its population, and find what loses least."""
     require_declared(recipe, table.columns)
-    schema, batches = run(engine.count(table, recipe))
-    counted = pa.Table.from_batches(batches, schema)
+    crowd = None
+    if beside is not None:
+        require_population(recipe, beside.table.columns)
+        crowd = _collected(beside.run, engine.count_crowd(beside.table, recipe))
+    counted = _collected(run, engine.count(table, recipe))
     if not counted.num_rows:
         raise UsageError("The table has no rows.", "There is nothing to extract.")
-    return solve(recipe, counted)
+    return solve(recipe, counted, crowd)
+
+
+def _collected(run: Run, work: Work) -> pa.Table:
+    schema, batches = run(work)
+    return pa.Table.from_batches(batches, schema)
 
 
 def write(
-    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str
-) -> Written:
+    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str,
+    beside: Beside | None = None,
+) -> Written:  # fmt: skip
     """Write the rows that leave to a file, and check them as they then stand there.
 
     path: where the file can be read again.
@@ -89,6 +114,9 @@ def write(
     sink.flush()
     wanted = solution.rows - solution.suppressed
     check_file(path, form, solution.recipe, wanted, _whole(solution, form))
+    if beside is not None:
+        people = _collected(beside.run, engine.crowd_classes(beside.table, solution))
+        check_population(path, form, solution.recipe, people)
     contract = contract_of(solution, schema, f"data.{form}")
     return Written(rows, contract, report_of(solution, rows))
 
@@ -154,23 +182,48 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
     }  # fmt: skip
 
 
+def _stands_for(solution: Solution) -> tuple[Numbers, Numbers] | None:
+    """Return how many people each combination stands for, before and after; None if unknown."""
+    crowd, beside = solution.crowd, solution.crowd_levels
+    if crowd is None or beside is None:
+        return None
+    one, encoded = solution.hierarchies, solution.encoded
+    none, also = np.zeros_like(solution.levels), np.zeros_like(beside)
+    return (
+        people_beside(one, encoded, none, crowd, also),
+        people_beside(one, encoded, solution.levels, crowd, beside),
+    )
+
+
+def _population(solution: Solution) -> int | None:
+    """Return how many people the population has, where it is known."""
+    units, crowd = solution.encoded.number, solution.crowd
+    return population_size(
+        solution.recipe.population, units, None if crowd is None else crowd.number
+    )
+
+
 def report_of(solution: Solution, rows: int) -> dict[str, Any]:
     """Return risk before and after, and what is left of the table's use."""
     encoded, hierarchies = solution.encoded, solution.hierarchies
     groups, unit = encoded.groups, encoded.unit
     leaves = [groups.layout.leaves(groups.words, column) for column in range(len(hierarchies))]
     owner = class_of(hierarchies, leaves, solution.levels)[solution.kept]
-    names, owner = np.unique(owner, return_inverse=True)
+    names, first, owner = np.unique(owner, return_index=True, return_inverse=True)
     extras = [
         groups.layout.extra_values(groups.words, place)[solution.kept]
         for place in range(len(unit.extras))
     ]
     after = Classes(len(names), owner, groups.counts[solution.kept], extras, unit)
     before = classes_of(groups, unit)
+    stands = _stands_for(solution)
+    people = _population(solution)
 
-    def told(classes: Classes) -> dict[str, Any]:
+    def told(classes: Classes, crowd: Numbers | None) -> dict[str, Any]:
         return {
             "risk": asdict(risk(classes.size)),
+            "attackers": attackers(classes.size, crowd),
+            "population_uniques": uniqueness(classes.size, people),
             "sensitive": {
                 name: asdict(
                     disclosure(classes.pairs(place), classes.number, encoded.distribution(name))
@@ -183,10 +236,15 @@ def report_of(solution: Solution, rows: int) -> dict[str, Any]:
     columns = quality.pop("columns")
     return {
         "report": 1,
-        "rows": {"before": solution.rows, "after": rows, "left_out": solution.suppressed},
+        "rows": {
+            "before": solution.rows + solution.missing,
+            "after": rows,
+            "left_out": solution.suppressed,
+            "missing": solution.missing,
+        },
         "unit": "rows" if unit.entities is None else "distinct entities",
-        "before": told(before),
-        "after": told(after),
+        "before": told(before, None if stands is None else stands[0][groups.starts]),
+        "after": told(after, None if stands is None else stands[1][solution.kept][first]),
         "utility": quality,
         "columns": {
             one.column: {

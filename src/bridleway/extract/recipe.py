@@ -23,7 +23,13 @@ from typing import Literal as OneOf
 from bridleway import parts
 from bridleway.errors import UsageError, nearest
 from bridleway.extract.asked import (
-    MISSING, SEPARATOR, WITHINS, AskedPopulation, M, Missing, SetColumn,
+    MISSING,
+    SEPARATOR,
+    WITHINS,
+    AskedPopulation,
+    M,
+    Missing,
+    SetColumn,
 )  # fmt: skip
 
 Recoding: TypeAlias = OneOf["full-domain", "local"]
@@ -142,6 +148,19 @@ def require_declared(recipe: Recipe, columns: Sequence[str]) -> None:
             )
 
 
+def require_population(recipe: Recipe, columns: Sequence[str]) -> None:
+    """Raise UsageError unless a table of the population has the columns that are looked up."""
+    entity = () if recipe.entity is None else (recipe.entity,)
+    for name in (*(q.name for q in recipe.quasi), *entity):
+        if name not in columns:
+            raise UsageError(
+                f"The population has no column '{name}'.{nearest(name, columns)}",
+                "Name a table of everybody from among whom the rows were drawn, with the same "
+                "quasi-identifiers, and the entity where rows are not people.",
+                where="population",
+            )
+
+
 def read_recipe(body: object, where: str = "recipe") -> Recipe:
     """Read a recipe from plain data. Raises UsageError with the place."""
     return _Reader(where).recipe(body)
@@ -222,9 +241,13 @@ class _Reader:
         fraction = self._number(one, "fraction", 0, 1, None, path)
         size = self._whole(one, "size", 1, None, path)
         if fraction == 0:
-            self._wrong("'fraction' is 0.", "Write which part of the population the table is.", path)
+            self._wrong(
+                "'fraction' is 0.", "Write which part of the population the table is.", path
+            )
         if fraction is not None and size is not None:
-            self._wrong("The population has both a fraction and a size.", "Write one of them.", path)
+            self._wrong(
+                "The population has both a fraction and a size.", "Write one of them.", path
+            )
         return AskedPopulation(self._whole(one, "k", 1, None, path), presence, fraction, size)
 
     def _set(self, name: str, said: object, path: str) -> SetColumn:

@@ -170,29 +170,35 @@ def _highest(value: Callable[[float], float], low: float, high: float) -> float:
 def snb(sizes: Sizes, people: int) -> float | None:
     """Return the expected uniques under the slide negative binomial model (Chen & McNulty 1998).
 
+    How many classes the population has is `shlosser`'s estimate.
+    """
+    one, two = sizes.having(1), sizes.having(2)
+    if not one:
+        return 0.0
+    classes, fraction = shlosser(sizes, people), sizes.people / people
+    if not two or classes is None or fraction >= 1:
+        return None
+    found = snb_of(classes, fraction, one, two)
+    return None if found is None else _within(found, people)
+
+
+def snb_of(classes: float, fraction: float, one: float, two: float) -> float | None:
+    """Return the uniques among so many classes of a population, by the slide negative binomial.
+
     A class of the population holds one person and a negative binomial number (a, b) more, so
     that a class is unique with probability b^a. The sample holds each person with probability f;
     a and b are those for which it has as many classes of one and of two as were found:
     c1 = K f (b / (1-d))^a (1 + a d / (1-d)) and c2 / c1 = f a (1-b) (2 - d + a d) /
     (2 (1-d) (1 - d + a d)), with d = (1-f)(1-b). Where several fit, the most uniques are told.
     """
-    one, two = sizes.having(1), sizes.having(2)
-    if not one:
-        return 0.0
-    classes = shlosser(sizes, people)
-    fraction = sizes.people / people
-    if not two or classes is None or fraction >= 1:
-        return None
-    excess = [_excess(b, classes, fraction, one, two) for b in _grid()]
-    found = [
-        _between(low, high, classes, fraction, one, two)
-        for low, high, before, after in zip(
-            _grid(), _grid()[1:], excess, excess[1:], strict=False
-        )
-        if (before < 0) != (after < 0)
-    ]  # fmt: skip
-    made = [classes * b ** _shape(b, fraction, two / one) for b in found]
-    return _within(max(made), people) if made else None
+    grid = _grid()
+    excess = [_excess(b, classes, fraction, one, two) for b in grid]
+    made = []
+    for at in range(len(grid) - 1):
+        if (excess[at] < 0) != (excess[at + 1] < 0):
+            b = _between(grid[at], grid[at + 1], classes, fraction, one, two)
+            made.append(float(classes * b ** _shape(b, fraction, two / one)))
+    return max(made, default=None)
 
 
 def _grid() -> list[float]:
@@ -210,13 +216,13 @@ def _shape(b: float, f: float, ratio: float) -> float:
     return (-linear + math.sqrt(linear**2 - 4 * square * constant)) / (2 * square)
 
 
-def _excess(b: float, classes: float, f: float, one: int, two: int) -> float:
+def _excess(b: float, classes: float, f: float, one: float, two: float) -> float:
     """Return how many more classes of one than were found there would be."""
     a, d = _shape(b, f, two / one), (1 - f) * (1 - b)
-    return classes * f * (b / (1 - d)) ** a * (1 + a * d / (1 - d)) - one
+    return float(classes * f * (b / (1 - d)) ** a * (1 + a * d / (1 - d)) - one)
 
 
-def _between(low: float, high: float, classes: float, f: float, one: int, two: int) -> float:
+def _between(low: float, high: float, classes: float, f: float, one: float, two: float) -> float:
     """Return the b between two others at which there are as many classes of one as found."""
     rising = _excess(low, classes, f, one, two) < 0
     for _ in range(_STEPS):
@@ -245,7 +251,7 @@ def shlosser(sizes: Sizes, people: int) -> float | None:
     fourth = float((i * q * (1 - q) ** (i - 1) * c).sum())
     if second <= 0 or fourth <= 0:
         return None
-    return sizes.classes + sizes.having(1) * first / second * (third / fourth) ** 2
+    return float(sizes.classes + sizes.having(1) * first / second * (third / fourth) ** 2)
 
 
 def _within(uniques: float, people: int) -> float | None:
