@@ -113,10 +113,10 @@ def test_snb_solves_its_own_equations(a: float, b: float, f: float) -> None:
 @pytest.mark.parametrize("part", [0.5, 0.7, 0.9])
 @pytest.mark.parametrize(("a", "b"), [(0.5, 0.2), (2.0, 0.3)])
 def test_snb_finds_the_truth_of_its_own_model(a: float, b: float, part: float) -> None:
-    """Within 6 %, from half of the people on: before, how many classes there are is unsure."""
+    """Within 8 %, from half of the people on: before, how many classes there are is unsure."""
     population = slide_negative_binomial(20_000, a, b)
     found = snb(Sizes.of(drawn(population, part)), int(population.sum()))
-    assert found == pytest.approx(int((population == 1).sum()), rel=0.06)
+    assert found == pytest.approx(int((population == 1).sum()), rel=0.08)
 
 
 @pytest.mark.parametrize("part", [0.05, 0.1])
