@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,12 +16,14 @@ from bridleway.extract import engine
 from bridleway.extract.attackers import attackers, population_size, uniqueness
 from bridleway.extract.check import check_file
 from bridleway.extract.check_population import check_population
+from bridleway.extract.check_sets import check_sets
 from bridleway.extract.classes import Classes, classes_of
 from bridleway.extract.engine import Work
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import class_of, disclosure, risk, utility
 from bridleway.extract.population import people_beside
 from bridleway.extract.recipe import Recipe, require_declared, require_population
+from bridleway.extract.sets import protect
 from bridleway.extract.solve import Solution, solve
 from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
 
@@ -93,7 +95,11 @@ def solved(table: Any, recipe: Recipe, run: Run, beside: Beside | None = None) -
     counted = _collected(run, engine.count(table, recipe))
     if not counted.num_rows:
         raise UsageError("The table has no rows.", "There is nothing to extract.")
-    return solve(recipe, counted, crowd)
+    solution = solve(recipe, counted, crowd)
+    if recipe.items is None:
+        return solution
+    held = _collected(run, engine.sets(table, solution))
+    return replace(solution, sets=protect(recipe, held, engine.set_keys(recipe)))
 
 
 def _collected(run: Run, work: Work) -> pa.Table:
@@ -114,6 +120,7 @@ def write(
     sink.flush()
     wanted = solution.rows - solution.suppressed
     check_file(path, form, solution.recipe, wanted, _whole(solution, form))
+    check_sets(path, form, solution.recipe)
     if beside is not None:
         people = _collected(beside.run, engine.crowd_classes(beside.table, solution))
         check_population(path, form, solution.recipe, people)
@@ -148,6 +155,8 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
     recipe = solution.recipe
     classes = {q.name: "quasi-identifier" for q in recipe.quasi}
     classes |= {s.name: "sensitive" for s in recipe.sensitive}
+    if recipe.items is not None:
+        classes[recipe.items.name] = "set"
     columns = []
     for field in schema:
         one: dict[str, Any] = {
@@ -159,12 +168,16 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
             at = [q.name for q in recipe.quasi].index(field.name)
             levels = np.unique(solution.levels[solution.kept, at]).tolist()
             one |= {"levels": levels, "highest_level": solution.hierarchies[at].levels - 1}
+        if recipe.items is not None and field.name == recipe.items.name:
+            items = recipe.items
+            one |= {"m": items.m, "within": items.within, "separator": items.separator}
         columns.append(one)
     return {
         "contract": 1,
         "data": data,
         "columns": columns,
         "k": recipe.k,
+        "population": _promised(recipe),
         "recoding": recipe.recoding,
         "sensitive": {
             s.name: {
@@ -201,6 +214,17 @@ def _population(solution: Solution) -> int | None:
     return population_size(
         solution.recipe.population, units, None if crowd is None else crowd.number
     )
+
+
+def _promised(recipe: Recipe) -> dict[str, Any]:
+    """Return what holds of every class and its population."""
+    asked, made = recipe.population, {}
+    if asked.k is not None:
+        made["k"] = asked.k
+    if asked.presence is not None:
+        least, most = asked.presence
+        return {**made, "presence": {"least": least, "most": most}}
+    return dict(made)
 
 
 def report_of(solution: Solution, rows: int) -> dict[str, Any]:
@@ -245,6 +269,7 @@ def report_of(solution: Solution, rows: int) -> dict[str, Any]:
         "unit": "rows" if unit.entities is None else "distinct entities",
         "before": told(before, None if stands is None else stands[0][groups.starts]),
         "after": told(after, None if stands is None else stands[1][solution.kept][first]),
+        "sets": None if solution.sets is None else solution.sets.report,
         "utility": quality,
         "columns": {
             one.column: {

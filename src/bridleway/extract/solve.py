@@ -20,6 +20,7 @@ from bridleway.extract.models import Model
 from bridleway.extract.population import DeltaPresence, KMap, Population, require_drawn_from
 from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
 from bridleway.extract.search import Found, Node, Search
+from bridleway.extract.sets import Sets
 from bridleway.extract.table import ROWS, Encoded, encode
 
 
@@ -31,7 +32,7 @@ class Solution:
     kept: whether it leaves. node: the level of each column, where all rows have the same; found:
     what the search found. crowd, crowd_levels: the same of the population, where there is a table
     of it: what each of its combinations would be released as. missing: rows that do not leave for
-    want of a value; they stand in none of the other figures.
+    want of a value; they stand in none of the other figures. sets: what sets become.
     """
 
     recipe: Recipe
@@ -44,6 +45,7 @@ class Solution:
     crowd: Encoded | None = None
     crowd_levels: Numbers | None = None
     missing: int = 0
+    sets: Sets | None = None
 
     def of_population(self) -> Solution:
         """Return how the population would be released. Raises Fault where none is known."""
