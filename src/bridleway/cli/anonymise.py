@@ -152,6 +152,7 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             ["rows at risk (over 20 %)", _percent(before["at_risk"]), _percent(after["at_risk"])],
         ],
     )
+    _tell_attackers(report)
     table(
         ["column", "levels", "detail kept"],
         [
@@ -159,6 +160,30 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             for name, one in report["columns"].items()
         ],
     )
+
+
+def _tell_attackers(report: dict[str, Any]) -> None:
+    """Say what each attacker finds, before and after."""
+    before, after = report["before"], report["after"]
+    rows = []
+    for name in ("prosecutor", "journalist", "marketer"):
+        two = [one["attackers"][name] for one in (before, after)]
+        rows.append([
+            name,
+            *(f"{_percent(one['highest'])}, {_percent(one['average'])}, {one['at_risk']:,}"
+              for one in two),
+        ])  # fmt: skip
+    table(["attacker: highest, average, records at risk", "before", "after"], rows)
+    uniques = [one["population_uniques"] for one in (before, after)]
+    if all(one is not None and one["uniques"] is not None for one in uniques):
+        told = " before, ".join(f"{one['uniques']:,.0f}" for one in uniques)
+        say(f"unique in the population of {uniques[0]['people']:,}, estimated: {told} after")
+    if report["rows"]["missing"]:
+        say(f"{report['rows']['missing']:,} rows lack a value that the recipe needs: left out")
+    if report["sets"] is not None:
+        told = report["sets"]
+        say(f"{told['column']}: {told['generalised']:,} of {told['items']:,} items generalised, "
+            f"{told['suppressed']:,} left out")  # fmt: skip
 
 
 def _percent(share: float) -> str:
