@@ -88,10 +88,7 @@ def require_format(form: str) -> None:
 def solved(table: Any, recipe: Recipe, run: Run, beside: Beside | None = None) -> Solution:
     """Count a table where it lives, and its population, and find what loses least."""
     require_declared(recipe, table.columns)
-    crowd = None
-    if beside is not None:
-        require_population(recipe, beside.table.columns)
-        crowd = _collected(beside.run, engine.count_crowd(beside.table, recipe))
+    crowd = counted_population(recipe, beside)
     counted = _collected(run, engine.count(table, recipe))
     if not counted.num_rows:
         raise UsageError("The table has no rows.", "There is nothing to extract.")
@@ -100,6 +97,14 @@ def solved(table: Any, recipe: Recipe, run: Run, beside: Beside | None = None) -
         return solution
     held = _collected(run, engine.sets(table, solution))
     return replace(solution, sets=protect(recipe, held, engine.set_keys(recipe)))
+
+
+def counted_population(recipe: Recipe, beside: Beside | None) -> pa.Table | None:
+    """Count a population where it lives; None where there is no table of it."""
+    if beside is None:
+        return None
+    require_population(recipe, beside.table.columns)
+    return _collected(beside.run, engine.count_crowd(beside.table, recipe))
 
 
 def _collected(run: Run, work: Work) -> pa.Table:

@@ -185,11 +185,23 @@ def _tree(builder: str, name: str, options: object, encoded: Encoded) -> Hierarc
     return made
 
 
-def solve(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> Solution:
-    """Find what loses least. Raises Refused where nothing may leave.
+@dataclass(frozen=True)
+class Ready:
+    """A counted table, ready to be searched.
 
-    crowd: the counted population, where there is a table of it.
+    crowd: its population, where there is a table of it; models: what must hold besides k; missing:
+    rows that were left out for want of a value.
     """
+
+    hierarchies: tuple[Hierarchy, ...]
+    encoded: Encoded
+    crowd: Encoded | None
+    models: Sequence[Model]
+    missing: int
+
+
+def ready(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> Ready:
+    """Make a counted table, and its counted population, ready to be searched."""
     if recipe.population.needs_table and crowd is None:
         raise UsageError(
             "The recipe asks for a class of so many people of a population that is not named.",
@@ -207,8 +219,17 @@ def solve(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> S
     if crowd is not None:
         people = encode(crowd, made, (), recipe.entity)
         require_drawn_from(encoded, people)
-    asked = models_of(recipe, encoded, people)
-    return replace(_solved(recipe, made, encoded, asked, people), missing=missing)
+    return Ready(made, encoded, people, models_of(recipe, encoded, people), missing)
+
+
+def solve(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> Solution:
+    """Find what loses least. Raises Refused where nothing may leave.
+
+    crowd: the counted population, where there is a table of it.
+    """
+    table = ready(recipe, counted, crowd)
+    found = _solved(recipe, table.hierarchies, table.encoded, table.models, table.crowd)
+    return replace(found, missing=table.missing)
 
 
 def _whole(recipe: Recipe, counted: pa.Table) -> tuple[pa.Table, int]:
