@@ -30,6 +30,7 @@ from bridleway.extract.population import DeltaPresence, KMap, Population
 from bridleway.extract.recipe import read_recipe
 from bridleway.extract.search import Search
 from bridleway.extract.table import ROWS, Encoded, encode
+from bridleway.extract.tables import curve
 from tests.extract import plainly
 from tests.extract.plainly import Data
 from tests.extract.source import opened_source
@@ -341,3 +342,18 @@ def test_the_size_of_the_population_may_be_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="smaller than the table"):
         extract(source, None, recipe(population={"size": 3}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_curve_knows_the_population(tmp_path: Path) -> None:
+    """Every point of it meets the k-map that the recipe asks for, or there is none."""
+    source = write(tmp_path, "table", ["a1", "b1"] * 3)
+    crowd = write(tmp_path, "people", ["a1"] * 9 + ["b1"] * 3 + ["b2"] * 9)
+    body = recipe(population={"k": 5})
+    for recoding in ("full-domain", "local"):
+        told = {**body, "recoding": recoding}
+        made = curve(str(source), told, ks=(2, 3, 4), population=str(crowd))
+        free = curve(str(source), {**told, "population": {}}, ks=(2, 3, 4))
+        assert {k: bool(made.choices[k]) for k in (2, 3, 4)} == {2: True, 3: True, 4: True}
+        assert made.choices[2][-1].score > free.choices[2][-1].score == 0
+        with pytest.raises(UsageError, match="not named"):
+            curve(str(source), told, ks=(2,))
