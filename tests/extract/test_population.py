@@ -263,6 +263,9 @@ def test_a_population_that_is_none_is_refused(tmp_path: Path) -> None:
         extract(source, crowd, body, tmp_path / "out")
     with pytest.raises(UsageError, match="not named"):
         extract(source, None, body, tmp_path / "out")
+    nobody = write(tmp_path, "nobody", [])
+    with pytest.raises(UsageError, match="lacks people"):
+        extract(source, nobody, body, tmp_path / "out")
     body["columns"]["who"] = "entity"
     with pytest.raises(UsageError, match="no column 'who'"):
         extract(source, crowd, body, tmp_path / "out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path
@@ -251,3 +252,39 @@ def test_names_of_items_hold_no_separator(tmp_path: Path) -> None:
         extract(source, body(hierarchy=tree), tmp_path / "out")
     with pytest.raises(UsageError, match="not list"):
         extract(source, body(hierarchy={"tree": {"any": ["tea"]}}), tmp_path / "out")
+
+
+def test_sets_may_all_be_missing_or_alike(tmp_path: Path) -> None:
+    """Nothing to protect ends in nothing done."""
+    source = table(tmp_path, [("n", None)] * 3 + [("n", " ; ")], ("area", "bought"))
+    made, rows = extract(source, body(), tmp_path / "none")
+    assert [row["bought"] for row in rows] == [""] * 4
+    assert (made.report["sets"]["items"], made.report["sets"]["loss"]) == (0, 0)
+    source = table(tmp_path, [("n", "tea;fig")] * 3, ("area", "bought"))
+    made, rows = extract(source, body(m=5), tmp_path / "alike")
+    assert [row["bought"] for row in rows] == ["fig;tea"] * 3
+    assert (made.report["sets"]["rare"], made.report["sets"]["generalised"]) == (0, 0)
+
+
+@pytest.mark.parametrize("m", [4, 60])
+def test_sets_that_are_too_large_are_said_so(tmp_path: Path, m: int) -> None:
+    """Before anybody waits for them, whichever size has the most combinations."""
+    large = ";".join(f"i{n}" for n in range(200 if m == 4 else 60))
+    source = table(tmp_path, [("n", large)] * 2, ("area", "bought"))
+    with pytest.raises(UsageError, match="too large"):
+        extract(source, body(m=m), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_order_of_rows_changes_nothing(tmp_path: Path) -> None:
+    """The same sets leave, whatever order the engine counts them in."""
+    draw = random.Random(4)
+    rows = [(draw.choice("ns"), ";".join(draw.sample("abcdefgh", 3))) for _ in range(120)]
+    found = []
+    for n in range(3):
+        draw.shuffle(rows)
+        (tmp_path / f"{n}").mkdir()
+        source = table(tmp_path / f"{n}", rows, ("area", "bought"))
+        found.append(extract(source, {**body(), "k": 5}, tmp_path / f"out{n}")[0])
+    assert len({made.data.read_bytes() for made in found}) == 1
+    assert len({json.dumps(made.report) for made in found}) == 1

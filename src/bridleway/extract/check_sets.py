@@ -42,7 +42,9 @@ def check_sets(path: Path, form: str, recipe: Recipe) -> None:
             engine.execute(_ITEMS.format(cell=cell, keys=", ".join(keys)), [asked.separator])
             for size in range(1, asked.m + 1):
                 (least,) = engine.execute(_least(size)).fetchall()[0]
-                if least is not None and least < recipe.k:
+                if least is None:  # no set is that large
+                    break
+                if least < recipe.k:
                     raise Fault(
                         "The written file has a combination of items that is too rare.",
                         "It was taken back: nothing left. Report this.",

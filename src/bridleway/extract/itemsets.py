@@ -13,7 +13,7 @@ import heapq
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -72,9 +72,10 @@ class Names:
                 where=hierarchy.column,
             )
         place = {text: n for n, text in enumerate(self.texts)}
+        self.codes: list[list[int]] = hierarchy.codes.tolist()
         self.names = [
             [place.get(names[code] or "", GONE) for code in codes]
-            for names, codes in zip(hierarchy.labels, hierarchy.codes.tolist(), strict=True)
+            for names, codes in zip(hierarchy.labels, self.codes, strict=True)
         ]
         leaves = len(hierarchy.leaves)
         self.losses = [
@@ -105,6 +106,13 @@ class Scope:
                 self.holders[leaf].append(place)
         self.called = [self.name(record) for record in records]
         self._require_few()
+        # Which items have a name now, and which stand below a value of each level.
+        self.bearers: dict[int, set[int]] = defaultdict(set)
+        self.below: list[dict[int, list[int]]] = [defaultdict(list) for _ in names.codes]
+        for leaf in self.levels:
+            self.bearers[names.name(leaf, 0)].add(leaf)
+            for level, codes in enumerate(names.codes):
+                self.below[level][codes[leaf]].append(leaf)
 
     def name(self, record: Record) -> Items:
         """Return what the items of a record are called now, ascending."""
@@ -139,7 +147,12 @@ class Scope:
         return found
 
     def _require_few(self) -> None:
-        number = sum(math.comb(len(items), self.m) for items in self.called)
+        lengths = Counter(len(items) for items in self.called)
+        number = sum(
+            math.comb(length, size) * sets
+            for length, sets in lengths.items()
+            for size in range(1, min(self.m, length) + 1)
+        )
         if number > _MOST:
             raise UsageError(
                 "The sets are too large to look at every combination of that many items.",
@@ -151,25 +164,31 @@ class Scope:
 
     def cheapest(self, item: int) -> tuple[float, dict[int, int]]:
         """Return the loss of the cheaper way to make an item more frequent, and the new levels."""
-        leaves = [leaf for leaf, at in self.levels.items() if self.names.name(leaf, at) == item]
+        leaves = self.bearers[item]
         out = dict.fromkeys(leaves, GONE)
         up = self._up(leaves)
         if up is not None and self._cost(up) <= self._cost(out):
             return self._cost(up), up
         return self._cost(out), out
 
-    def _up(self, leaves: Sequence[int]) -> dict[int, int] | None:
+    def _up(self, leaves: Iterable[int]) -> dict[int, int] | None:
         """Return the levels with some leaves one level up, and all below their new names."""
-        codes = self.names.hierarchy.codes
         made: dict[int, int] = {}
         for leaf in leaves:
             level = self.levels[leaf] + 1
-            if level >= self.names.hierarchy.levels:
+            if level >= len(self.below):
                 return None
-            for other, at in self.levels.items():
-                if GONE < at < level and codes[level, other] == codes[level, leaf]:
+            for other in self.below[level][self.names.codes[level][leaf]]:
+                if GONE < self.levels[other] < level:
                     made[other] = max(made.get(other, 0), level)
         return made
+
+    def take(self, levels: dict[int, int]) -> None:
+        """Put items on other levels."""
+        for leaf, level in levels.items():
+            self.bearers[self.names.name(leaf, self.levels[leaf])].discard(leaf)
+            self.levels[leaf] = level
+            self.bearers[self.names.name(leaf, level)].add(leaf)
 
     def _cost(self, levels: dict[int, int]) -> float:
         return sum(
@@ -183,19 +202,21 @@ class _Support:
     """How many people have each combination of a size."""
 
     def __init__(self) -> None:
-        self.number: Counter[Items] = Counter()
+        self.number: dict[Items, int] = {}
         self.owners: Counter[tuple[Items, int]] = Counter()
 
     def add(self, items: Items, size: int, record: Record, sign: int = 1) -> None:
         """Count the combinations of a record, or with sign -1 take them out again."""
+        number = self.number
         for combination in itertools.combinations(items, size):
             if record.owner < 0:
-                self.number[combination] += sign * record.rows
-                continue
-            key = combination, record.owner
-            before = self.owners[key]
-            self.owners[key] = before + sign
-            self.number[combination] += (before + sign > 0) - (before > 0)
+                more = sign * record.rows
+            else:
+                key = combination, record.owner
+                before = self.owners[key]
+                self.owners[key] = before + sign
+                more = (before + sign > 0) - (before > 0)
+            number[combination] = number.get(combination, 0) + more
 
 
 class _Size:
@@ -212,7 +233,7 @@ class _Size:
     def run(self) -> None:
         while self.waiting:
             number, combination = heapq.heappop(self.waiting)
-            if self.support.number[combination] != number:
+            if self.support.number.get(combination, 0) != number:
                 continue
             ways = [(*self.scope.cheapest(item), item) for item in combination]
             _, levels, _ = min(ways, key=lambda way: (way[0], way[2]))
@@ -220,7 +241,7 @@ class _Size:
 
     def _take(self, levels: dict[int, int], combination: Items) -> None:
         scope = self.scope
-        scope.levels.update(levels)
+        scope.take(levels)
         touched = {place for leaf in levels for place in scope.holders[leaf]}
         changed = {combination}  # whose new names may be the old ones
         for place in sorted(touched):
@@ -234,6 +255,6 @@ class _Size:
             changed.update(itertools.combinations(before, self.size))
             changed.update(itertools.combinations(after, self.size))
         for one in changed:
-            number = self.support.number[one]
+            number = self.support.number.get(one, 0)
             if 0 < number < scope.k:
                 heapq.heappush(self.waiting, (number, one))

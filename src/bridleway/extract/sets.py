@@ -45,6 +45,9 @@ def protect(recipe: Recipe, counted: pa.Table, keys: Sequence[str]) -> Sets:
     asked = recipe.items
     if asked is None:
         raise UsageError("The recipe names no set.", "Name a column of class set.")
+    # The engine's order changes from run to run; what is released must not.
+    entity = [] if recipe.entity is None else [recipe.entity]
+    counted = counted.sort_by([(name, "ascending") for name in (*keys, SET, *entity)])
     texts = counted[SET].to_pylist()
     sets = {text: _items(text, asked.separator) for text in dict.fromkeys(texts)}
     hierarchy = _built(asked, sorted({item for items in sets.values() for item in items}))

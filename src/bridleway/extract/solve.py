@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from bridleway import parts
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.extract import models
+from bridleway.extract.attackers import population_size
 from bridleway.extract.classes import classes_of
 from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers, lookup
@@ -219,6 +220,8 @@ def ready(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> R
     if crowd is not None:
         people = encode(crowd, made, (), recipe.entity)
         require_drawn_from(encoded, people)
+    table = None if people is None else people.number
+    population_size(recipe.population, encoded.number, table)  # one that cannot be is told early
     return Ready(made, encoded, people, models_of(recipe, encoded, people), missing)
 
 
