@@ -8,12 +8,15 @@ tables that it joins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from bridleway.errors import Fault
+from bridleway.extract.asked import SetColumn
 from bridleway.extract.recipe import Recipe
+from bridleway.extract.sets import BECOMES, SET
 from bridleway.extract.solve import Solution
 from bridleway.extract.table import ROWS
 
@@ -48,6 +51,56 @@ def counted(table: Any, names: Sequence[str]) -> Work:
     return Work(text.group_by(names).agg(**{ROWS: text.count()}), {})
 
 
+def count_crowd(table: Any, recipe: Recipe) -> Work:
+    """Return how to count a population: by quasi-identifiers, and the entity where there is one."""
+    return count(table, replace(recipe, sensitive=()))
+
+
+def crowd_classes(table: Any, solution: Solution) -> Work:
+    """Return how to count a population by what it would be released as.
+
+    The result has the quasi-identifiers as the extract has them, and `ROWS`: how many people.
+    """
+    recipe = solution.recipe
+    names = [q.name for q in recipe.quasi]
+    entity = [] if recipe.entity is None else [recipe.entity]
+    work = _recoded(table, solution.of_population(), [*names, *entity])
+    made = work.expression
+    people = made.count() if recipe.entity is None else made[recipe.entity].nunique()
+    return Work(made.group_by(names).agg(**{ROWS: people}), work.lent)
+
+
+def sets(table: Any, solution: Solution) -> Work:
+    """Return how to count the sets of a table by class, as they would leave.
+
+    Quasi-identifiers, `SET` and the entity are text; `ROWS` counts.
+    """
+    recipe = solution.recipe
+    keys, entity = set_keys(recipe), [] if recipe.entity is None else [recipe.entity]
+    if recipe.items is None:
+        raise Fault("There is no set.", "Report this.")
+    work = _recoded(table, solution, [*(q.name for q in recipe.quasi), recipe.items.name, *entity])
+    made = work.expression
+    text = made.select(
+        **{name: made[name].cast("string") for name in (*keys, *entity)},
+        **{SET: _set_text(made, recipe.items)},
+    )
+    return Work(text.group_by(text.columns).agg(**{ROWS: text.count()}), work.lent)
+
+
+def set_keys(recipe: Recipe) -> list[str]:
+    """Return the columns within whose classes items are counted."""
+    within_table = recipe.items is not None and recipe.items.within == "table"
+    return [] if within_table else [q.name for q in recipe.quasi]
+
+
+def _set_text(table: Any, items: SetColumn) -> Any:
+    """Return the sets of a table as text; a missing one is empty."""
+    column = table[items.name]
+    text = column.join(items.separator) if column.type().is_array() else column.cast("string")
+    return text.fill_null("")
+
+
 def apply(table: Any, solution: Solution) -> Work:
     """Return how to make the table that leaves: recoded, and without what is suppressed.
 
@@ -58,7 +111,25 @@ def apply(table: Any, solution: Solution) -> Work:
     leaves = frozenset(solution.recipe.released)
     released = [name for name in table.columns if name in leaves]
     work = _recoded(table, solution, released)
+    if solution.sets is not None:
+        work = _with_sets(work, solution, released)
     return Work(work.expression.order_by(released), work.lent)
+
+
+def _with_sets(work: Work, solution: Solution, released: Sequence[str]) -> Work:
+    items = solution.recipe.items
+    if items is None or solution.sets is None:
+        raise Fault("There is no set.", "Report this.")
+    lender, keys = _Lender(work.lent), set_keys(solution.recipe)
+    columns = {f"bridleway_{n}": solution.sets.known[key].fill_null(_MISSING)
+               for n, key in enumerate(keys)}  # fmt: skip
+    known = lender.lend(
+        {**columns, SET: solution.sets.known[SET], BECOMES: solution.sets.known[BECOMES]}
+    )
+    made = work.expression
+    on = [_text(made, key) == known[f"bridleway_{n}"] for n, key in enumerate(keys)]
+    joined = made.inner_join(known, [*on, _set_text(made, items) == known[SET]])
+    return Work(joined.mutate(**{items.name: joined[BECOMES]}).select(*released), lender.lent)
 
 
 def members(table: Any, solution: Solution, person: str) -> Work:
@@ -78,6 +149,8 @@ def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
     recipe = solution.recipe
     lender = _Lender()
     made = table.select(*released)
+    for name in recipe.needed:
+        made = made.filter(made[name].notnull())
     if solution.node is None:
         return Work(_by_combination(made, solution, lender, released), lender.lent)
     for name, values in solution.columns().items():
@@ -115,8 +188,8 @@ def _by_combination(made: Any, solution: Solution, lender: _Lender, released: Se
 
 
 class _Lender:
-    def __init__(self) -> None:
-        self.lent: dict[str, pa.Table] = {}
+    def __init__(self, lent: Mapping[str, pa.Table] | None = None) -> None:
+        self.lent: dict[str, pa.Table] = dict(lent or {})
 
     def lend(self, columns: Mapping[str, Any]) -> Any:
         """Give the engine a table of text columns; return it as an expression."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 from bridleway.errors import Fault, UsageError, nearest
 from bridleway.extract.curves import KS, Curve, curve_of
 from bridleway.extract.engine import Run
-from bridleway.extract.make import Made, make
+from bridleway.extract.make import Beside, Made, make
 from bridleway.extract.recipe import Recipe, read_recipe
 from bridleway.sources.compile import query_of
 from bridleway.sources.connect import connect
@@ -30,30 +30,31 @@ _BATCH = 1 << 17
 
 def anonymise(
     table: Any, recipe: Recipe | Mapping[str, Any], to: str | os.PathLike[str], *,
-    form: str = "parquet", name: str = "",
+    form: str = "parquet", name: str = "", population: Any = None,
 ) -> Made:  # fmt: skip
     """Write an anonymised extract of a table into a new folder, with its papers.
 
-    table, recipe, name: see `curve`; form: parquet, csv or arrow. Raises Refused where nothing may
-    leave, UsageError for what cannot be read or does not fit.
+    table, recipe, name, population: see `curve`; form: parquet, csv or arrow. Raises Refused where
+    nothing may leave, UsageError for what cannot be read or does not fit.
     """
-    with opened(table, name) as (found, run):
-        return make(found, _read(recipe), run, Path(to), form)
+    with opened(table, name) as (found, run), _beside(population) as beside:
+        return make(found, _read(recipe), run, Path(to), form, beside)
 
 
 def curve(
     table: Any, recipe: Recipe | Mapping[str, Any], *, ks: Sequence[int] = KS, name: str = "",
-    where: str = "recipe",
+    where: str = "recipe", population: Any = None,
 ) -> Curve:  # fmt: skip
     """Return the risk-utility curve of a table.
 
     table: the path of a CSV, Parquet or DuckDB file, or a table that Arrow can read (pandas,
     Polars); recipe: as `read_recipe` takes it; name: which table of a database; where:
-    what errors call the recipe. Raises UsageError for what cannot be read or does not fit.
+    what errors call the recipe; population: a table, as `table` is, of everybody from among whom
+    the rows were drawn. Raises UsageError for what cannot be read or does not fit.
     """
     told = _read(recipe, where)
-    with opened(table, name) as (found, run):
-        made = curve_of(found, told, run, ks)
+    with opened(table, name) as (found, run), _beside(population) as beside:
+        made = curve_of(found, told, run, ks, beside)
     return made if isinstance(recipe, Recipe) else replace(made, body=recipe)
 
 
@@ -74,6 +75,15 @@ def opened(table: Any, name: str = "") -> Iterator[tuple[Any, Run]]:
     else:
         with _from_memory(table) as found:
             yield found
+
+
+@contextmanager
+def _beside(population: Any) -> Iterator[Beside | None]:
+    if population is None:
+        yield None
+        return
+    with opened(population) as found:
+        yield Beside(*found)
 
 
 @contextmanager
