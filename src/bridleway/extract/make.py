@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
 from bridleway.extract import engine
+from bridleway.extract.challenge import challenge
 from bridleway.extract.check import check_file
 from bridleway.extract.classes import Classes, classes_of
 from bridleway.extract.engine import Work
@@ -80,17 +81,20 @@ def solved(table: Any, recipe: Recipe, run: Run) -> Solution:
 def write(
     solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str
 ) -> Written:
-    """Write the rows that leave to a file, and check them as they then stand there.
+    """Write the rows that leave to a file, and check and attack them as they then stand there.
 
-    path: where the file can be read again.
+    path: where the file can be read again. Raises Refused where an attack succeeds.
     """
     schema, batches = run(engine.apply(table, solution))
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed
     check_file(path, form, solution.recipe, wanted, _whole(solution, form))
+    attacked = challenge(solution, path, form)
+    attacked.require_lost()
     contract = contract_of(solution, schema, f"data.{form}")
-    return Written(rows, contract, report_of(solution, rows))
+    report = {**report_of(solution, rows), "challenge": attacked.to_json()}
+    return Written(rows, contract, report)
 
 
 def add_papers(folder: Path, written: Written) -> None:

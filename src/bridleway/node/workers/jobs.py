@@ -123,9 +123,10 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     """At the source: an anonymised table, its papers, and who is in which of its classes.
 
     blocks: the members of earlier extracts of the source. Nothing of the table is told where the
-    new one and an earlier one together would break the recipe.
+    new one and an earlier one together would break the recipe, or where an attack on the file
+    succeeds.
     """
-    from bridleway.extract import engine, make, members
+    from bridleway.extract import challenge, engine, make, members
     from bridleway.extract.recipe import read_recipe
     from bridleway.sources.compile import query_of
     from bridleway.sources.identity import normalise
@@ -161,7 +162,13 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
             _require_same(source, asked)
             return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
         with open_block() as (sink, path):
-            written = make.write(solution, listed, run_at_source, sink, path, told["form"])
+            try:
+                written = make.write(solution, listed, run_at_source, sink, path, told["form"])
+            except Refused as refused:
+                if refused.code != challenge.CODE:
+                    raise
+                _require_same(source, asked)
+                return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
             block = sink_block(sink)
         _require_same(source, asked)
     except Fault:
