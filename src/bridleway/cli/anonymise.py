@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bridleway.cli.frame import JsonFlag, guarded, say, show, table, working
 from bridleway.errors import UsageError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from bridleway.extract.engine import Work
 
 
 @guarded
@@ -49,34 +44,13 @@ def anonymise(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a table so that nobody in it stands out, with its risk and its use measured."""
-    from bridleway.extract.make import make
     from bridleway.extract.recipe import read_recipe
-    from bridleway.sources.compile import query_of
-    from bridleway.sources.connect import connect
+    from bridleway.extract.tables import anonymise as write
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
     told = read_recipe(body, recipe.name if recipe else "recipe")
-    source = connect(str(file), base=Path.cwd())
-    try:
-        known = source.tables()
-        if name is None and len(known) != 1:
-            raise UsageError(
-                "The file holds several tables.",
-                f"Name one with --table: {', '.join(known)}.",
-                where=file.name,
-            )
-        at = name or known[0]
-
-        def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
-            query = query_of(work.expression, source.dialect, work.lent)
-            return query.schema, source.read(query)
-
-        import ibis
-
-        with working("anonymising", as_json):
-            made = make(ibis.table(source.columns(at), name=at), told, run, to, form)
-    finally:
-        source.close()
+    with working("anonymising", as_json):
+        made = write(file, told, to, form=form, name=name or "")
     show(made.report, as_json, lambda: _tell(made.report, made.data))
 
 

@@ -174,7 +174,7 @@ class _Column:
 
 
 def _count(codes: Numbers, weights: Numbers, names: int) -> Numbers:
-    return np.bincount(codes, weights, names).astype(np.int64)
+    return np.asarray(np.bincount(codes, weights, names).astype(np.int64))
 
 
 def _among(wanted: Words, known: Words) -> NDArray[np.bool_]:
@@ -191,7 +191,8 @@ def _name(one: Hierarchy, released: Released, first: Numbers, column: int) -> Wo
 
 def _cell(column: int, level: Numbers | int, code: Numbers) -> Words:
     """Return a cell as one number: 16 bits of column, 8 of level, 40 of code."""
-    return np.asarray((np.uint64(column) << np.uint64(48)) | (np.asarray(level).astype(np.uint64) << np.uint64(40)) | code.astype(np.uint64))  # fmt: skip
+    above = (np.uint64(column) << np.uint64(48)) | (np.asarray(level, np.uint64) << np.uint64(40))
+    return np.asarray(above | code.astype(np.uint64))
 
 
 def _mixed(numbers: Words) -> Words:

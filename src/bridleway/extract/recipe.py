@@ -27,6 +27,7 @@ Recoding: TypeAlias = OneOf["full-domain", "local"]
 Distance: TypeAlias = OneOf["equal", "ordered", "hierarchical"]
 
 BUILDERS = "bridleway.extract.builders"
+FILES = {"file": "path", "mapping": "file"}  # builders that read a file, and the option naming it
 CLASSES = ("quasi-identifier", "sensitive", "identifier", "entity", "plain", "free-text")
 RECODINGS = ("full-domain", "local")
 DISTANCES = ("equal", "ordered", "hierarchical")
