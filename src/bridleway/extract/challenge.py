@@ -36,6 +36,7 @@ from bridleway.extract.solve import Solution
 POINTS = 0.05
 CHANCE = 0.01
 CODE = "challenged"
+_MANY = 1000  # guesses of which a share is told to a hundredth
 _SEED = 20220810  # of the draw where there is more than is looked at
 
 
@@ -55,7 +56,7 @@ class Challenge:
     @property
     def inferred(self) -> bool:
         """Whether sensitive values of some column can be guessed too well."""
-        return any(beats(one.gained, one.gained + one.lost, 0.5) for one in self.minimality)
+        return any(_gains(one) for one in self.minimality)
 
     def require_lost(self) -> None:
         """Raise Refused where an attack won."""
@@ -72,24 +73,23 @@ class Challenge:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the report says of it."""
+        """Return what the report says of it.
+
+        The report goes where the file goes, and exact figures would tell an attacker how right the
+        guesses are: shares are rounded, to 0.05 where there are few, and columns with few cells
+        are not told apart.
+        """
         cells, alone, before, after = self._sums()
         return {
             "downcoding": {
                 "cells": cells,
-                "label_alone": _share(alone, cells),
-                "baseline": _share(before, cells),
-                "success": _share(after, cells),
-                "limit": _share(before, cells) + POINTS,
+                **_told(cells, alone, before, after),
+                "limit": round(_share(before, cells) + POINTS, 2),
                 "won": self.downcoded,
                 "columns": {
-                    one.column: {
-                        "cells": one.cells,
-                        "label_alone": _share(one.alone, one.cells),
-                        "baseline": _share(one.before, one.cells),
-                        "success": _share(one.after, one.cells),
-                    }
+                    one.column: _told(one.cells, one.alone, one.before, one.after)
                     for one in self.downcoding
+                    if one.cells >= _MANY
                 },
             },
             "minimality": {
@@ -97,9 +97,7 @@ class Challenge:
                     "records": one.records,
                     "baseline": _share(one.before, one.records),
                     "success": _share(one.after, one.records),
-                    "right_by_minimality_alone": one.gained,
-                    "right_without_it_alone": one.lost,
-                    "won": beats(one.gained, one.gained + one.lost, 0.5),
+                    "won": _gains(one),
                 }
                 for one in self.minimality
             },
@@ -148,10 +146,10 @@ def released_of(solution: Solution) -> Released:
 
 def _require_written(released: Released, solution: Solution, path: Path, form: str) -> None:
     """Raise Fault unless the classes of the file are those that are attacked, by their sizes."""
-    names = ", ".join(quoted(q.name) for q in solution.recipe.quasi)
+    names = ", ".join(f"CAST({quoted(q.name)} AS VARCHAR)" for q in solution.recipe.quasi)
     with duckdb.connect() as engine:
         file = opened(engine, path, form)
-        found = file.aggregate(f"count(*) AS n, {names}", names).project("n").fetchnumpy()["n"]
+        found = file.aggregate("count(*) AS n", names).fetchnumpy()["n"]
     sizes = np.bincount(released.owner, released.counts, released.number).astype(np.int64)
     if not np.array_equal(np.sort(np.asarray(found, dtype=np.int64)), np.sort(sizes)):
         raise Fault(
@@ -176,5 +174,21 @@ def _divergence(p: float, q: float) -> float:
     return (p * math.log(p / q) if p > 0 else 0.0) + rest
 
 
+def _gains(one: Inferred) -> bool:
+    return beats(one.gained, one.gained + one.lost, 0.5)
+
+
+def _told(cells: int, alone: int, before: int, after: int) -> dict[str, float]:
+    return {
+        "label_alone": _share(alone, cells),
+        "baseline": _share(before, cells),
+        "success": _share(after, cells),
+    }
+
+
 def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
+    """Return a share as the report tells it."""
+    if not whole:
+        return 0.0
+    step = 100 if whole >= _MANY else 20
+    return round(part / whole * step) / step

@@ -170,7 +170,7 @@ class _Column:
             open_ = open_[place[open_] < end[open_]]
             if not len(open_):
                 break
-        return made
+        return np.asarray(made)
 
 
 def _count(codes: Numbers, weights: Numbers, names: int) -> Numbers:

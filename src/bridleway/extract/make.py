@@ -20,7 +20,14 @@ from bridleway.extract.engine import Work
 from bridleway.extract.measure import class_of, disclosure, risk, utility
 from bridleway.extract.recipe import Recipe, require_declared
 from bridleway.extract.solve import Solution, solve
-from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
+from bridleway.extract.write import (
+    FORMATS,
+    checksums,
+    plain_text,
+    require_writable,
+    whole_folder,
+    write_rows,
+)
 
 CONTRACT, REPORT, SUMS = "contract.json", "report.json", "SHA256SUMS"
 
@@ -86,6 +93,7 @@ def write(
     path: where the file can be read again. Raises Refused where an attack succeeds.
     """
     schema, batches = run(engine.apply(table, solution))
+    require_writable(schema, form)
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed

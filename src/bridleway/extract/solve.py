@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from bridleway.extract.models import Model
 from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
 from bridleway.extract.search import Found, Node, Search
 from bridleway.extract.table import Encoded, encode
+
+_MOST_NODES = 1 << 24  # generalisations of which a search can keep what it found
+_MOST_COLUMNS = 60
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,7 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
     asked = models_of(recipe, encoded)
     if recipe.recoding == "local":
         return _locally(recipe, made, encoded, asked)
+    _require_searchable(encoded.groups.layout.shape)
     total = int(encoded.groups.counts.sum())
     limit = int(total * recipe.suppression)
     found = Search(
@@ -187,6 +192,15 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
     kept = ~bad[lookup(classes.words, words)]
     levels = np.tile(np.array(node, dtype=np.int64), (len(encoded.groups), 1))
     return Solution(recipe, made, encoded, levels, kept, node, found)
+
+
+def _require_searchable(shape: Sequence[int]) -> None:
+    """Raise UsageError where there are more generalisations than a search can hold."""
+    if len(shape) > _MOST_COLUMNS or math.prod(shape) > _MOST_NODES:
+        raise UsageError(
+            f"{len(shape)} quasi-identifiers can be generalised in more ways than can be searched.",
+            "Recode them locally (`recoding: local`), name fewer, or give them fewer levels.",
+        )
 
 
 def _locally(
