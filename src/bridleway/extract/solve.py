@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,9 @@ from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
 from bridleway.extract.search import Found, Node, Search
 from bridleway.extract.sets import Sets
 from bridleway.extract.table import ROWS, Encoded, encode
+
+_MOST_NODES = 1 << 24  # generalisations of which a search can keep what it found
+_MOST_COLUMNS = 60
 
 
 @dataclass(frozen=True)
@@ -257,6 +261,7 @@ def _solved(
 ) -> Solution:  # fmt: skip
     if recipe.recoding == "local":
         return _locally(recipe, made, encoded, asked, crowd)
+    _require_searchable(encoded.groups.layout.shape)
     total = int(encoded.groups.counts.sum())
     limit = int(total * recipe.suppression)
     found = Search(
@@ -282,6 +287,15 @@ def _solved(
     if crowd is not None:
         beside = np.tile(np.array(node, dtype=np.int64), (len(crowd.groups), 1))
     return Solution(recipe, made, encoded, levels, kept, node, found, crowd, beside)
+
+
+def _require_searchable(shape: Sequence[int]) -> None:
+    """Raise UsageError where there are more generalisations than a search can hold."""
+    if len(shape) > _MOST_COLUMNS or math.prod(shape) > _MOST_NODES:
+        raise UsageError(
+            f"{len(shape)} quasi-identifiers can be generalised in more ways than can be searched.",
+            "Recode them locally (`recoding: local`), name fewer, or give them fewer levels.",
+        )
 
 
 def _locally(
