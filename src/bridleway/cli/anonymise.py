@@ -45,6 +45,10 @@ def anonymise(
             "quasi-identifiers.",
         ),
     ] = None,
+    classify: Annotated[
+        str | None,
+        typer.Option("--classify", help="A column: how well can it be predicted afterwards?"),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
     name: Annotated[
         str | None, typer.Option("--table", help="Which table, where the file holds several.")
@@ -56,6 +60,8 @@ def anonymise(
     from bridleway.extract.tables import anonymise as write
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
+    if classify is not None:
+        body["classify"] = classify
     told = read_recipe(body, recipe.name if recipe else "recipe")
     with working("anonymising", as_json):
         made = write(file, told, to, form=form, name=name or "", population=population)
@@ -104,7 +110,7 @@ def _body(
 
 def _tell(report: dict[str, Any], data: Path) -> None:
     rows, before, after = report["rows"], report["before"]["risk"], report["after"]["risk"]
-    say(f"{rows['after']:,} of {rows['before']:,} rows written to {data}")
+    say(f"{rows['after']:,} of {_number(rows['before'])} rows written to {data}")
     table(
         ["", "before", "after"],
         [
@@ -116,6 +122,17 @@ def _tell(report: dict[str, Any], data: Path) -> None:
         ],
     )
     _tell_attackers(report)
+    checked = report["classification"]
+    if checked is not None:
+        say(
+            f"'{checked['column']}' is predicted rightly in {_percent(checked['after'])} of rows "
+            f"(before: {_percent(checked['before'])}; the most frequent value alone: "
+            f"{_percent(checked['most_frequent'])})"
+        )
+    for group in report["absent"]["named"][:_NAMED]:
+        value = "(missing)" if group["value"] is None else group["value"]
+        say(f"far more left out than on average: {group['column']} {value} "
+            f"({_percent(group['share'])})")  # fmt: skip
     table(
         ["column", "levels", "detail kept"],
         [
@@ -123,6 +140,7 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             for name, one in report["columns"].items()
         ],
     )
+    say(f"More, and why: {data.parent / 'report.html'}")
 
 
 def _tell_attackers(report: dict[str, Any]) -> None:
@@ -133,7 +151,8 @@ def _tell_attackers(report: dict[str, Any]) -> None:
         two = [one["attackers"][name] for one in (before, after)]
         rows.append([
             name,
-            *(f"{_percent(one['highest'])}, {_percent(one['average'])}, {one['at_risk']:,}"
+            *(f"{_percent(one['highest'])}, {_percent(one['average'])}, "
+              f"{_number(one['at_risk'])}"
               for one in two),
         ])  # fmt: skip
     table(["attacker: highest, average, records at risk", "before", "after"], rows)
@@ -142,12 +161,20 @@ def _tell_attackers(report: dict[str, Any]) -> None:
         told = " before, ".join(f"{one['uniques']:,.0f}" for one in uniques)
         say(f"unique in the population of {uniques[0]['people']:,}, estimated: {told} after")
     if report["rows"]["missing"]:
-        say(f"{report['rows']['missing']:,} rows lack a value that the recipe needs: left out")
+        say(f"{_number(report['rows']['missing'])} rows lack a value that is needed: left out")
     if report["sets"] is not None:
         told = report["sets"]
-        say(f"{told['column']}: {told['generalised']:,} of {told['items']:,} items generalised, "
-            f"{told['suppressed']:,} left out")  # fmt: skip
+        say(f"{told['column']}: {_number(told['generalised'])} of "
+            f"{_number(told['items'])} items generalised, "
+            f"{_number(told['suppressed'])} left out")  # fmt: skip
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+_NAMED = 5  # groups that are far from the average
+
+
+def _number(count: int | str) -> str:
+    return count if isinstance(count, str) else f"{count:,}"
+
+
+def _percent(share: float | str) -> str:
+    return share if isinstance(share, str) else f"{100 * share:.1f} %"

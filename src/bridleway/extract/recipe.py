@@ -91,8 +91,9 @@ class Recipe:
     """What is done to a table.
 
     suppression: the largest share of rows that may be left out; dropped: identifiers and free
-    text; plain: columns that leave as they are; entity: whose distinct values k counts; items: a
-    column of sets; population: what is known or asked of those from whom the rows were drawn.
+    text; plain: columns that leave as they are; entity: whose distinct values k counts;
+    classify: the column whose prediction the report checks; items: a column of sets; population:
+    what is known or asked of those from whom the rows were drawn.
     """
 
     quasi: tuple[Quasi, ...]
@@ -103,6 +104,7 @@ class Recipe:
     k: int = K
     suppression: float = SUPPRESSION
     recoding: Recoding = "full-domain"
+    classify: str | None = None
     items: SetColumn | None = None
     population: AskedPopulation = AskedPopulation()
 
@@ -167,12 +169,16 @@ def read_recipe(body: object, where: str = "recipe") -> Recipe:
     return _Reader(where).recipe(body)
 
 
+def _class_of(said: Any) -> Any:
+    return said.get("class") if isinstance(said, Mapping) else said
+
+
 class _Reader:
     def __init__(self, where: str) -> None:
         self.where = where
 
     def recipe(self, body: object) -> Recipe:
-        known = ("k", "suppression", "recoding", "columns", "population")
+        known = ("k", "suppression", "recoding", "classify", "columns", "population")
         told = self._record(body, "", known)
         columns = self._record(told.get("columns"), "columns", None)
         quasi: list[Quasi] = []
@@ -221,9 +227,23 @@ class _Reader:
             self._whole(told, "k", 1, K) or K,
             self._number(told, "suppression", 0, 1, SUPPRESSION) or 0.0,
             recoding,
+            self._classify(told.get("classify"), columns, others),
             sets[0] if sets else None,
             self._population(told.get("population", {})),
         )
+
+    def _classify(
+        self, name: object, columns: Mapping[str, Any], others: Mapping[str, list[str]]
+    ) -> str | None:
+        if name is None:
+            return None
+        away = {*others["identifier"], *others["free-text"], *others["entity"]}
+        away |= {column for column, said in columns.items() if _class_of(said) == "set"}
+        leaves = [column for column in columns if column not in away]
+        if name not in leaves:
+            self._wrong(f"No column '{name}' leaves.{nearest(str(name), leaves)}",
+                        "Name a column that does.", "classify")  # fmt: skip
+        return str(name)
 
     def _population(self, said: object) -> AskedPopulation:
         path = "population"

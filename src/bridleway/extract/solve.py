@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,13 @@ from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers, lookup
 from bridleway.extract.local import recode
 from bridleway.extract.models import Model
-from bridleway.extract.population import DeltaPresence, KMap, Population, require_drawn_from
+from bridleway.extract.population import (
+    DeltaPresence,
+    KMap,
+    Population,
+    people_beside,
+    require_drawn_from,
+)
 from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
 from bridleway.extract.search import Found, Node, Search
 from bridleway.extract.sets import Sets
@@ -65,11 +72,15 @@ class Solution:
         """How many rows do not leave."""
         return int(self.encoded.groups.counts[~self.kept].sum())
 
+    @cached_property
+    def leaves(self) -> tuple[Numbers, ...]:
+        """Per column the original value of each combination, as its place among the leaves."""
+        groups = self.encoded.groups
+        return tuple(groups.layout.leaves(groups.words, n) for n in range(len(self.hierarchies)))
+
     def codes(self, column: int) -> tuple[Numbers, list[str | None]]:
         """Return what each combination is called in a column: codes, and the names by code."""
-        one = self.hierarchies[column]
-        groups = self.encoded.groups
-        leaves = groups.layout.leaves(groups.words, column)
+        one, leaves = self.hierarchies[column], self.leaves[column]
         starts = np.cumsum([0, *(len(names) for names in one.labels)])
         codes = starts[self.levels[:, column]] + one.codes[self.levels[:, column], leaves]
         return codes, [name for names in one.labels for name in names]
@@ -116,6 +127,29 @@ class Solution:
             .group_by(names)
             .aggregate([])
         )
+
+
+def people_by_combination(solution: Solution) -> tuple[Numbers, Numbers] | None:
+    """Return for each combination how many of the population its class stands for.
+
+    Before, and as it leaves; None where there is no table of the population.
+    """
+    crowd, beside = solution.crowd, solution.crowd_levels
+    if crowd is None or beside is None:
+        return None
+    one, encoded = solution.hierarchies, solution.encoded
+    none, also = np.zeros_like(solution.levels), np.zeros_like(beside)
+    return (
+        people_beside(one, encoded, none, crowd, also),
+        people_beside(one, encoded, solution.levels, crowd, beside),
+    )
+
+
+def population_of(solution: Solution) -> int | None:
+    """Return how many people the population has, where it is known."""
+    units, crowd = solution.encoded.number, solution.crowd
+    table = None if crowd is None else crowd.number
+    return population_size(solution.recipe.population, units, table)
 
 
 def hierarchies_of(

@@ -131,6 +131,7 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     new one and an earlier one together would break the recipe.
     """
     from bridleway.extract import engine, make, members
+    from bridleway.extract.papers import papers
     from bridleway.sources.identity import normalise
     from bridleway.sources.listing import PERSON
     from bridleway.techniques.tokens import tokens_of
@@ -161,9 +162,9 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         raise
     finally:
         source.close()
-    papers = [make.paper(told) for told in (written.contract, written.report)]
+    beside = papers(written.contract, written.report)
     return Done(
-        {"withheld": False, "rows": written.rows, "papers": papers},
+        {"withheld": False, "rows": written.rows, "papers": beside},
         [block, memoryview(mine.to_bytes())],
     )
 
