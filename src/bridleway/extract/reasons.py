@@ -18,6 +18,7 @@ from bridleway.extract.few import Share, Told, share, told
 from bridleway.extract.keys import Numbers
 from bridleway.extract.loss import Loss
 from bridleway.extract.models import Model
+from bridleway.extract.population import people_beside
 from bridleway.extract.solve import Solution, models_of
 
 _DIGITS = 4
@@ -40,7 +41,7 @@ def reasons(solution: Solution, owner: Numbers) -> dict[str, dict[str, Any]]:
     "too-many-left-out", "loses-more", or "not-reached" where nothing is against the finer level
     (local recoding splits step by step, and a bounded search ends). sentence: the same in words.
     """
-    asked = models_of(solution.recipe, solution.encoded)
+    asked = models_of(solution.recipe, solution.encoded, solution.crowd)
     look = _by_node(solution, asked) if solution.node else _by_row(solution, asked, owner)
     finer = dict(look)
     made = {}
@@ -93,9 +94,27 @@ def _by_row(
         leaves = solution.leaves[column]
         code = finer * len(one.leaves) + one.codes[finer, leaves]
         names, part = np.unique(owner * (one.levels * len(one.leaves)) + code, return_inverse=True)
-        classes = Classes(len(names), part, groups.counts, extras, unit)
+        people = _people(solution, column, part, len(names))
+        classes = Classes(len(names), part, groups.counts, extras, unit, people=people)
         bad, by = _fails(solution, asked, classes, ())
         yield column, _Finer(int(classes.rows[bad].sum()), by, None)
+
+
+def _people(solution: Solution, column: int, part: Numbers, number: int) -> Numbers | None:
+    """Return for how many of the population each part would stand, one level finer in a column."""
+    crowd, beside = solution.crowd, solution.crowd_levels
+    if crowd is None or beside is None:
+        return None
+    two = []
+    for levels in (solution.levels, beside):
+        finer = levels.copy()
+        least = solution.recipe.quasi[column].level or 0
+        finer[:, column] = np.maximum(finer[:, column] - 1, np.minimum(finer[:, column], least))
+        two.append(finer)
+    stands = people_beside(solution.hierarchies, solution.encoded, two[0], crowd, two[1])
+    made = np.zeros(number, dtype=np.int64)
+    made[part] = stands
+    return made
 
 
 def _fails(
@@ -125,6 +144,8 @@ def _words(solution: Solution, model: Model) -> str:
         "RecursiveCL": "in which one value of {1} is too frequent ({0.c:g}, {0.least})",
         "TCloseness": "farther than {0.t:g} from the whole table in {1}",
         "BetaLikeness": "with a value of {1} that gains more than {0.beta:g}",
+        "KMap": "in groups that stand for fewer than {0.k} people of the population",
+        "DeltaPresence": "in groups that tell too well who of the population is in the table",
     }
     return known.get(kind, f"that break {kind} of {{1}}").format(model, column)
 
