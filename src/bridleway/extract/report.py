@@ -58,7 +58,7 @@ def report_of(
     hidden = 0 < missing < k
     digits = few.decimals(solution.rows, missing, k)
     quality = asdict(utility(groups, hierarchies, solution.levels, kept))
-    columns, why = quality.pop("columns"), reasons(solution, owner)
+    columns, why = quality.pop("columns"), reasons(solution, owner, digits)
     made = {
         "report": 1,
         "asked": _asked(solution),
@@ -79,7 +79,7 @@ def report_of(
                 "granularity": few.blurred(granularity, digits),
                 "levels": np.unique(solution.levels[kept, place]).tolist(),
                 "highest_level": one.levels - 1,
-                "why": few.blurred(why[one.column], digits),
+                "why": why[one.column],
             }
             for place, (one, granularity) in enumerate(zip(hierarchies, columns, strict=True))
         },
