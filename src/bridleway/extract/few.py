@@ -45,15 +45,19 @@ def share(part: int, whole: int, k: int, *, zero: bool = True) -> Share:
     return round(min(above / below, 1.0), _DIGITS) if below else 0.0
 
 
-def totals(before: int, after: int, people: int, k: int) -> dict[str, Told]:
-    """Return rows before, after and left out; people: how many have rows that were left out.
+def totals(before: int, after: int, people: int, k: int, missing: int = 0) -> dict[str, Told]:
+    """Return rows before, after, left out and without a value that they need.
 
-    Who has the file can count the rows after. Where too few people were left out, rows before
-    are told as more than those.
+    before: rows that have every such value; people: how many have rows that were left out;
+    missing: rows without. Who has the file can count the rows after. Where too few people were
+    left out, rows before are told as more than those.
     """
-    if 0 < people < k:
-        return {"before": f"more than {after}", "after": after, "left_out": fewer(k)}
-    return {"before": before, "after": after, "left_out": before - after}
+    if 0 < people < k or 0 < missing < k:
+        gone = fewer(k) if people < k else before - after
+        return {"before": f"more than {after}", "after": after, "left_out": gone,
+                "missing": told(missing, k)}  # fmt: skip
+    return {"before": before + missing, "after": after, "left_out": before - after,
+            "missing": missing}  # fmt: skip
 
 
 def join_small(counts: Sequence[int], k: int) -> list[tuple[int, int]]:

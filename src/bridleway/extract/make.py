@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,15 +10,26 @@ import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
 from bridleway.extract import engine
+from bridleway.extract.challenge import challenge
 from bridleway.extract.check import check_file
+from bridleway.extract.check_population import check_population
+from bridleway.extract.check_sets import check_sets
 from bridleway.extract.classify import classified
 from bridleway.extract.contract import contract_of
-from bridleway.extract.engine import Run
+from bridleway.extract.engine import Run, Work
 from bridleway.extract.papers import SUMS, papers
-from bridleway.extract.recipe import Recipe, require_declared
+from bridleway.extract.recipe import Recipe, require_declared, require_population
 from bridleway.extract.report import report_of
+from bridleway.extract.sets import protect
 from bridleway.extract.solve import Solution, solve
-from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
+from bridleway.extract.write import (
+    FORMATS,
+    checksums,
+    plain_text,
+    require_writable,
+    whole_folder,
+    write_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -39,18 +50,30 @@ class Made:
     report: dict[str, Any]
 
 
-def make(table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet") -> Made:
+@dataclass(frozen=True)
+class Beside:
+    """A table of the population, and what runs work where it lives."""
+
+    table: Any
+    run: Run
+
+
+def make(
+    table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet",
+    beside: Beside | None = None,
+) -> Made:  # fmt: skip
     """Write an extract of a table into a new folder.
 
     table: an Ibis table; run: runs work where the table lives; target: a folder that is not
-    there. Raises Refused where nothing may leave, UsageError for a recipe that does not fit.
+    there; beside: the population, where there is a table of it. Raises Refused where nothing may
+    leave, UsageError for a recipe that does not fit.
     """
     require_format(form)
-    solution = solved(table, recipe, run)
+    solution = solved(table, recipe, run, beside)
     with whole_folder(target) as partial:
         path = partial / f"data.{form}"
         with path.open("wb") as sink:
-            written = write(solution, table, run, sink, path, form)
+            written = write(solution, table, run, sink, path, form, beside)
         add_papers(partial, written)
     return Made(target, target / path.name, written.report)
 
@@ -62,30 +85,56 @@ def require_format(form: str) -> None:
                          f"Known: {', '.join(FORMATS)}.")  # fmt: skip
 
 
-def solved(table: Any, recipe: Recipe, run: Run) -> Solution:
-    """Count a table where it lives, and find what loses least."""
+def solved(table: Any, recipe: Recipe, run: Run, beside: Beside | None = None) -> Solution:
+    """Count a table where it lives, and its population, and find what loses least."""
     require_declared(recipe, table.columns)
-    schema, batches = run(engine.count(table, recipe))
-    counted = pa.Table.from_batches(batches, schema)
+    crowd = counted_population(recipe, beside)
+    counted = _collected(run, engine.count(table, recipe))
     if not counted.num_rows:
         raise UsageError("The table has no rows.", "There is nothing to extract.")
-    return solve(recipe, counted)
+    solution = solve(recipe, counted, crowd)
+    if recipe.items is None:
+        return solution
+    held = _collected(run, engine.sets(table, solution))
+    return replace(solution, sets=protect(recipe, held, engine.set_keys(recipe)))
+
+
+def counted_population(recipe: Recipe, beside: Beside | None) -> pa.Table | None:
+    """Count a population where it lives; None where there is no table of it."""
+    if beside is None:
+        return None
+    require_population(recipe, beside.table.columns)
+    return _collected(beside.run, engine.count_crowd(beside.table, recipe))
+
+
+def _collected(run: Run, work: Work) -> pa.Table:
+    schema, batches = run(work)
+    return pa.Table.from_batches(batches, schema)
 
 
 def write(
-    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str
-) -> Written:
-    """Write the rows that leave to a file, and check them as they then stand there.
+    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str,
+    beside: Beside | None = None,
+) -> Written:  # fmt: skip
+    """Write the rows that leave to a file, and check and attack them as they then stand there.
 
-    path: where the file can be read again.
+    path: where the file can be read again. Raises Refused where an attack succeeds.
     """
     schema, batches = run(engine.apply(table, solution))
+    require_writable(schema, form)
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed
     check_file(path, form, solution.recipe, wanted, _whole(solution, form))
+    check_sets(path, form, solution.recipe)
+    if beside is not None:
+        people = _collected(beside.run, engine.crowd_classes(beside.table, solution))
+        check_population(path, form, solution.recipe, people)
+    attacked = challenge(solution, path, form)
+    attacked.require_lost()
     contract = contract_of(solution, schema, f"data.{form}")
-    return Written(rows, contract, report_of(solution, rows, classified(solution, table, run)))
+    report = report_of(solution, rows, classified(solution, table, run))
+    return Written(rows, contract, {**report, "challenge": attacked.to_json()})
 
 
 def add_papers(folder: Path, written: Written) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from bridleway.errors import UsageError
 from bridleway.extract import few
 from bridleway.extract.absent import absent, left_out_people
+from bridleway.extract.beside import beside_of, people_of
 from bridleway.extract.classes import Classes, classes_of
 from bridleway.extract.contract import asked_of
 from bridleway.extract.distances import by_column, by_pair
@@ -48,7 +49,7 @@ def report_of(
     encoded, hierarchies, kept = solution.encoded, solution.hierarchies, solution.kept
     groups, unit, k = encoded.groups, encoded.unit, solution.recipe.k
     owner = class_of(hierarchies, solution.leaves, solution.levels)
-    names, own = np.unique(owner[kept], return_inverse=True)
+    names, first, own = np.unique(owner[kept], return_index=True, return_inverse=True)
     extras = [
         groups.layout.extra_values(groups.words, place)[kept] for place in range(len(unit.extras))
     ]
@@ -59,19 +60,27 @@ def report_of(
     digits = few.decimals(solution.rows, missing, k)
     quality = asdict(utility(groups, hierarchies, solution.levels, kept))
     columns, why = quality.pop("columns"), reasons(solution, owner, digits)
+    people = people_of(solution)
     made = {
         "report": 1,
         "asked": _asked(solution),
-        "rows": few.totals(solution.rows, rows, missing, k),
+        "rows": few.totals(solution.rows, rows, missing, k, solution.missing),
         "unit": "rows" if unit.entities is None else "distinct entities",
         "before": {
             "risk": _before(risk(before.size), k, hidden),
+            **beside_of(
+                solution, before.size, None if people is None else people[0][groups.starts], k
+            ),
             "sensitive": _sensitive(solution, before, k),
         },
         "after": {
             "risk": asdict(risk(after.size)),
+            **beside_of(
+                solution, after.size, None if people is None else people[1][kept][first], None
+            ),
             "sensitive": _sensitive(solution, after, None),
         },
+        "sets": None if solution.sets is None else solution.sets.report,
         "class_sizes": _bins(before.size, after.size, k, hidden),
         "utility": few.blurred(quality, digits),
         "columns": {
