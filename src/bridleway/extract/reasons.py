@@ -34,24 +34,28 @@ class _Finer:
     loss: float | None
 
 
-def reasons(solution: Solution, owner: Numbers) -> dict[str, dict[str, Any]]:
+def reasons(
+    solution: Solution, owner: Numbers, digits: int | None = None
+) -> dict[str, dict[str, Any]]:
     """Return by quasi-identifier why it stands where it stands.
 
-    owner: the released class of each combination. rule: "untouched", "stated" (by the recipe),
-    "too-many-left-out", "loses-more", or "not-reached" where nothing is against the finer level
-    (local recoding splits step by step, and a bounded search ends). sentence: the same in words.
+    owner: the released class of each combination; digits: to which losses may be told.
+    rule: "untouched", "stated" (by the recipe), "too-many-left-out", "loses-more", or
+    "not-reached" where nothing is against the finer level (local recoding splits step by step,
+    and a bounded search ends). sentence: the same in words.
     """
     asked = models_of(solution.recipe, solution.encoded, solution.crowd)
     look = _by_node(solution, asked) if solution.node else _by_row(solution, asked, owner)
     finer = dict(look)
     made = {}
+    least = _DIGITS if digits is None else min(_DIGITS, digits)
     for column, one in enumerate(solution.hierarchies):
         stated = solution.recipe.quasi[column].level
         highest = int(solution.levels[:, column].max())
         if highest <= (stated or 0):
             made[one.column] = _plain(stated)
         else:
-            made[one.column] = _judged(solution, finer[column])
+            made[one.column] = _judged(solution, finer[column], least)
     return made
 
 
@@ -150,7 +154,7 @@ def _words(solution: Solution, model: Model) -> str:
     return known.get(kind, f"that break {kind} of {{1}}").format(model, column)
 
 
-def _judged(solution: Solution, finer: _Finer) -> dict[str, Any]:
+def _judged(solution: Solution, finer: _Finer, digits: int) -> dict[str, Any]:
     k, rows = solution.recipe.k, solution.rows
     limit = 0 if solution.node is None else int(rows * solution.recipe.suppression)
     out, part = told(finer.out, k), share(finer.out, rows, k)
@@ -161,11 +165,11 @@ def _judged(solution: Solution, finer: _Finer) -> dict[str, Any]:
         for words, n in sorted(broken.items(), key=lambda item: -item[1])
     ]
     if finer.loss is not None:
-        made["loss"] = round(finer.loss, _DIGITS)
+        made["loss"] = round(finer.loss, digits)
     if finer.out > limit:
         rule, said = "too-many-left-out", _too_many(solution, made)
     elif finer.loss is not None and finer.loss > _score(solution) - _TIE:
-        rule, said = "loses-more", _loses_more(solution, finer.loss, out, part)
+        rule, said = "loses-more", _loses_more(solution, finer.loss, out, part, digits)
     else:
         rule = "not-reached"
         said = "One level finer breaks no rule; the search, which is bounded, did not come to it."
@@ -191,10 +195,10 @@ def _too_many(solution: Solution, made: dict[str, Any]) -> str:
     return f"{said}; at most {_percent(solution.recipe.suppression)} of the rows may be left out."
 
 
-def _loses_more(solution: Solution, loss: float, out: Told, part: Share) -> str:
+def _loses_more(solution: Solution, loss: float, out: Told, part: Share, digits: int) -> str:
     return (
         f"One level finer is allowed, but would leave out {_rows(out, part)} and lose more in "
-        f"all: {loss:.4f} instead of {_score(solution):.4f}."
+        f"all: {loss:.{digits}f} instead of {_score(solution):.{digits}f}."
     )
 
 

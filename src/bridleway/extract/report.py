@@ -60,7 +60,7 @@ def report_of(
     stands, people = people_by_combination(solution), population_of(solution)
     crowd = (None, None) if stands is None else (stands[0][groups.starts], stands[1][kept][first])
     quality = asdict(utility(groups, hierarchies, solution.levels, kept))
-    columns, why = quality.pop("columns"), reasons(solution, owner)
+    columns, why = quality.pop("columns"), reasons(solution, owner, digits)
     made = {
         "report": 1,
         "asked": _asked(solution),
@@ -93,7 +93,7 @@ def report_of(
                 "granularity": few.blurred(granularity, digits),
                 "levels": np.unique(solution.levels[kept, place]).tolist(),
                 "highest_level": one.levels - 1,
-                "why": few.blurred(why[one.column], digits),
+                "why": why[one.column],
             }
             for place, (one, granularity) in enumerate(zip(hierarchies, columns, strict=True))
         },
