@@ -81,7 +81,8 @@ class Recipe:
     """What is done to a table.
 
     suppression: the largest share of rows that may be left out; dropped: identifiers and free
-    text; plain: columns that leave as they are; entity: whose distinct values k counts.
+    text; plain: columns that leave as they are; entity: whose distinct values k counts;
+    classify: the column whose prediction the report checks.
     """
 
     quasi: tuple[Quasi, ...]
@@ -92,6 +93,7 @@ class Recipe:
     k: int = K
     suppression: float = SUPPRESSION
     recoding: Recoding = "full-domain"
+    classify: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -156,7 +158,7 @@ class _Reader:
         self.where = where
 
     def recipe(self, body: object) -> Recipe:
-        told = self._record(body, "", ("k", "suppression", "recoding", "columns"))
+        told = self._record(body, "", ("k", "suppression", "recoding", "classify", "columns"))
         columns = self._record(told.get("columns"), "columns", None)
         quasi: list[Quasi] = []
         sensitive: list[Sensitive] = []
@@ -197,7 +199,20 @@ class _Reader:
             self._whole(told, "k", 1, K) or K,
             self._number(told, "suppression", 0, 1, SUPPRESSION) or 0.0,
             recoding,
+            self._classify(told.get("classify"), columns, others),
         )
+
+    def _classify(
+        self, name: object, columns: Mapping[str, Any], others: Mapping[str, list[str]]
+    ) -> str | None:
+        if name is None:
+            return None
+        away = {*others["identifier"], *others["free-text"], *others["entity"]}
+        leaves = [column for column in columns if column not in away]
+        if name not in leaves:
+            self._wrong(f"No column '{name}' leaves.{nearest(str(name), leaves)}",
+                        "Name a column that does.", "classify")  # fmt: skip
+        return str(name)
 
     def _quasi(self, name: str, said: object, path: str) -> Quasi:
         one = self._record(said, path, ("class", "hierarchy", "level"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -52,11 +53,15 @@ class Solution:
         """How many rows do not leave."""
         return int(self.encoded.groups.counts[~self.kept].sum())
 
+    @cached_property
+    def leaves(self) -> tuple[Numbers, ...]:
+        """Per column the original value of each combination, as its place among the leaves."""
+        groups = self.encoded.groups
+        return tuple(groups.layout.leaves(groups.words, n) for n in range(len(self.hierarchies)))
+
     def codes(self, column: int) -> tuple[Numbers, list[str | None]]:
         """Return what each combination is called in a column: codes, and the names by code."""
-        one = self.hierarchies[column]
-        groups = self.encoded.groups
-        leaves = groups.layout.leaves(groups.words, column)
+        one, leaves = self.hierarchies[column], self.leaves[column]
         starts = np.cumsum([0, *(len(names) for names in one.labels)])
         codes = starts[self.levels[:, column]] + one.codes[self.levels[:, column], leaves]
         return codes, [name for names in one.labels for name in names]

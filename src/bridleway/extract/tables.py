@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from bridleway.errors import Fault, UsageError, nearest
 from bridleway.extract.curves import KS, Curve, curve_of
-from bridleway.extract.make import Made, Run, make
+from bridleway.extract.engine import Run
+from bridleway.extract.make import Made, make
 from bridleway.extract.recipe import Recipe, read_recipe
 from bridleway.sources.compile import query_of
 from bridleway.sources.connect import connect

@@ -135,6 +135,7 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     succeeds.
     """
     from bridleway.extract import challenge, engine, make, members
+    from bridleway.extract.papers import papers
     from bridleway.sources.listing import PERSON
 
     asked, facts = told["task"], TableFacts.from_json(told["facts"])
@@ -168,9 +169,9 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         raise
     finally:
         source.close()
-    papers = [make.paper(told) for told in (written.contract, written.report)]
+    beside = papers(written.contract, written.report)
     return Done(
-        {"withheld": False, "rows": written.rows, "papers": papers},
+        {"withheld": False, "rows": written.rows, "papers": beside},
         [block, memoryview(mine.to_bytes())],
     )
 
