@@ -381,11 +381,20 @@ def test_the_report_says_that_the_population_stands_against_a_finer_level(
 
 def test_estimates_of_the_table_before_do_not_count_its_uniques() -> None:
     """Fewer than k are not told; more are told with so few digits that some counts look alike."""
-    few = uniqueness(np.array([1, 1, 7]), 900, 5, leaves=False)
+    few = uniqueness(np.array([1, 1, 7]), 900, 5)
     assert few is not None and few["uniques"] is few["zayatz"] is None
-    told = [
-        uniqueness(np.array([1] * n + [2] * 20), 10_000, 5, leaves=False) for n in range(30, 40)
-    ]
+    told = [uniqueness(np.array([1] * n + [2] * 20), 10_000, 5) for n in range(30, 40)]
     assert len({one["zayatz"] for one in told if one is not None}) < 6
-    left = uniqueness(np.array([2, 2, 7]), 900, 5, leaves=True)
+    left = uniqueness(np.array([2, 2, 7]), 900, None)
     assert left is not None and left["uniques"] == 0
+
+
+def test_the_size_of_the_population_does_not_count_the_table(tmp_path: Path) -> None:
+    """Where fewer than k rows were left out, nobody may learn from a fraction how many there were."""
+    source = write(tmp_path, "table", ["a1"] * 61 + ["a2"] * 61 + ["b1"])
+    body = recipe(k=5, suppression=0.05, population={"fraction": "0.01"})
+    body["columns"]["area"]["level"] = 1
+    report = extract(source, None, body, tmp_path / "out").report
+    assert report["rows"]["before"] == "more than 122"
+    assert report["before"]["population_uniques"]["people"] == 12_000
+    assert "123" not in json.dumps(report) and "12300" not in json.dumps(report)

@@ -289,3 +289,9 @@ def test_the_order_of_rows_changes_nothing(tmp_path: Path) -> None:
         found.append(extract(source, {**body(), "k": 5}, tmp_path / f"out{n}")[0])
     assert len({made.data.read_bytes() for made in found}) == 1
     assert len({json.dumps(made.report) for made in found}) == 1
+
+
+def test_a_set_is_not_predicted() -> None:
+    """What leaves is another column than what was held."""
+    with pytest.raises(UsageError, match="leaves"):
+        read_recipe({**body(), "classify": "bought"})

@@ -169,16 +169,22 @@ def test_rows_without_a_value_may_stay_behind(tmp_path: Path, recoding: str) -> 
     made = extract(source, body, tmp_path / "out")
     areas = pq.read_table(made.data)["area"].to_pylist()
     assert len(areas) == 6 and None not in areas
-    assert made.report["rows"] == {"before": 6, "after": 6, "left_out": 0, "missing": 2}
+    assert made.report["rows"] == {"before": 8, "after": 6, "left_out": 0, "missing": 2}
     # The row without a sex leaves: there a missing value is a category.
     body["columns"]["sex"] = {"class": "quasi-identifier", "missing": "leave-out"}
     made = extract(source, body, tmp_path / "both")
-    assert made.report["rows"] == {
-        "before": 5,
-        "after": 5,
-        "left_out": 0,
-        "missing": 4,
-    }  # told in twos
+    assert made.report["rows"] == {"before": 8, "after": 5, "left_out": 0, "missing": 3}
+
+
+def test_rows_without_a_value_are_not_predicted(tmp_path: Path) -> None:
+    """The check of a plain column looks at the rows that are searched, and at no others."""
+    source = write(
+        tmp_path, area=["a1"] * 10 + ["b1"] * 10 + [None] * 10, note=["x"] * 10 + ["y"] * 20
+    )
+    body = recipe(k=2, columns={"note": "plain"}, classify="note")
+    body["columns"]["area"]["missing"] = "leave-out"
+    told = extract(source, body, tmp_path / "out").report["classification"]
+    assert (told["rows"], told["before"], told["after"]) == (20, 1.0, 1.0)
 
 
 def test_nothing_leaves_where_every_row_lacks_a_value(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bridleway.errors import UsageError
-from bridleway.extract import few
 from bridleway.extract.asked import AskedPopulation
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import AT_RISK
@@ -66,40 +65,33 @@ def _source(people: Numbers | None) -> str:
     return "counted in the population table"
 
 
-def before(units: Numbers, people: Numbers | None, k: int) -> dict[str, Any]:
-    """Return `attackers` of a table that does not leave, with no small count told exactly."""
-    made = attackers(units, people)
-    for name in ("prosecutor", "journalist", "marketer"):
-        one = made[name]
-        one |= {"average": round(one["average"], 3), "at_risk": few.told(one["at_risk"], k)}
-    return made
-
-
 def uniqueness(
-    units: Numbers, people: int | None, k: int, *, leaves: bool, hidden: bool = False
+    units: Numbers, people: int | None, k: int | None, *, hidden: bool = False
 ) -> dict[str, Any] | None:
     """Return how many of a population are unique, by each estimator; None where it is unknown.
 
-    leaves: whether the classes are those of the file. Those of the table before are told so
-    roughly that nobody learns from them how many are unique in it, and not at all if few are.
-    hidden: nobody may learn how many people the table has, not from the population's size either.
+    k: where small counts are not told: then estimates are so rough that nobody learns from them
+    how many are unique in the table, and none where few are. hidden: nobody may learn how many
+    people the table has, not from the population's size either.
     """
     if people is None:
         return None
     found = asdict(estimates(units, people))
     if hidden:
         found["people"] = int(_rough(people, 2))
-    if leaves:
+    if k is None:
         return found
     alone = int((units == 1).sum())
-    digits = 1 if alone < _MANY * k else 2
     for name in ("pitman", "zayatz", "snb", "uniques"):
         value = found[name]
-        found[name] = None if value is None or 0 < alone < k else _rough(value, digits)
+        found[name] = (
+            None if value is None or 0 < alone < k else _rough(value, 1 if alone < _MANY * k else 2)
+        )
     return found
 
 
 def _rough(value: float, digits: int) -> float:
+    """Return a number with so many digits that count."""
     return float(f"{value:.{digits - 1}e}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from bridleway.extract.absent import left_out_people
+from bridleway.extract.beside import promised
 from bridleway.extract.few import totals
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import lowest_with_the_same_name
@@ -23,8 +24,9 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
     quasi = [one.name for one in recipe.quasi]
     classes = dict.fromkeys(quasi, "quasi-identifier")
     classes |= {one.name: "sensitive" for one in recipe.sensitive}
-    if recipe.items is not None:
-        classes[recipe.items.name] = "set"
+    items = recipe.items
+    if items is not None:
+        classes[items.name] = "set"
     columns = []
     for field in schema:
         one: dict[str, Any] = {
@@ -34,19 +36,18 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
         }
         if field.name in quasi:
             one |= _levels(solution, quasi.index(field.name), data.endswith(".csv"))
-        if recipe.items is not None and field.name == recipe.items.name:
-            items = recipe.items
+        if items is not None and field.name == items.name:
             one |= {"m": items.m, "within": items.within, "separator": items.separator}
         columns.append(one)
     after = solution.rows - solution.suppressed
     return {
         "contract": 1,
         "data": data,
-        "rows": totals(solution.rows, after, left_out_people(solution), recipe.k),
+        "rows": totals(solution.rows, after, left_out_people(solution), recipe.k, solution.missing),
         "unit": "rows" if recipe.entity is None else "distinct entities",
         "columns": columns,
         "k": recipe.k,
-        "population": asked_of_population(recipe),
+        "population": promised(recipe),
         "recoding": recipe.recoding,
         "sensitive": asked_of(recipe),
         "left_out": list(recipe.dropped) + ([] if recipe.entity is None else [recipe.entity]),
@@ -67,15 +68,6 @@ def asked_of(recipe: Recipe) -> dict[str, dict[str, Any]]:
         }
         for one in recipe.sensitive
     }  # fmt: skip
-
-
-def asked_of_population(recipe: Recipe) -> dict[str, Any]:
-    """Return what holds of every class and those of the population for whom it stands."""
-    asked = recipe.population
-    made: dict[str, Any] = {} if asked.k is None else {"k": asked.k}
-    if asked.presence is not None:
-        made["presence"] = dict(zip(("least", "most"), asked.presence, strict=True))
-    return made
 
 
 def _levels(solution: Solution, column: int, is_csv: bool) -> dict[str, Any]:

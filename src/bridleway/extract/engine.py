@@ -7,7 +7,7 @@ tables that it joins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -20,7 +20,8 @@ from bridleway.extract.sets import BECOMES, SET
 from bridleway.extract.solve import Solution
 from bridleway.extract.table import ROWS
 
-# Stands for a missing value where values are joined: a private use character, in no language.
+# Stands for a missing value where values are joined: a private use character, in no language, as
+# often as no value of the column is.
 _MISSING = "\ue000"
 
 
@@ -47,7 +48,7 @@ def count(table: Any, recipe: Recipe) -> Work:
 
 def counted(table: Any, names: Sequence[str]) -> Work:
     """Return how to count the distinct combinations of columns, as text."""
-    text = table.select(**{name: table[name].cast("string") for name in names})
+    text = table.select(**{name: _cast(table, name) for name in names})
     return Work(text.group_by(names).agg(**{ROWS: text.count()}), {})
 
 
@@ -82,7 +83,7 @@ def sets(table: Any, solution: Solution) -> Work:
     work = _recoded(table, solution, [*(q.name for q in recipe.quasi), recipe.items.name, *entity])
     made = work.expression
     text = made.select(
-        **{name: made[name].cast("string") for name in (*keys, *entity)},
+        **{name: _cast(made, name) for name in (*keys, *entity)},
         **{SET: _set_text(made, recipe.items)},
     )
     return Work(text.group_by(text.columns).agg(**{ROWS: text.count()}), work.lent)
@@ -121,13 +122,14 @@ def _with_sets(work: Work, solution: Solution, released: Sequence[str]) -> Work:
     if items is None or solution.sets is None:
         raise Fault("There is no set.", "Report this.")
     lender, keys = _Lender(work.lent), set_keys(solution.recipe)
-    columns = {f"bridleway_{n}": solution.sets.known[key].fill_null(_MISSING)
+    absent = [_missing(solution.sets.known[key].unique().to_pylist()) for key in keys]
+    columns = {f"bridleway_{n}": solution.sets.known[key].fill_null(absent[n])
                for n, key in enumerate(keys)}  # fmt: skip
     known = lender.lend(
         {**columns, SET: solution.sets.known[SET], BECOMES: solution.sets.known[BECOMES]}
     )
     made = work.expression
-    on = [_text(made, key) == known[f"bridleway_{n}"] for n, key in enumerate(keys)]
+    on = [_text(made, key, absent[n]) == known[f"bridleway_{n}"] for n, key in enumerate(keys)]
     joined = made.inner_join(known, [*on, _set_text(made, items) == known[SET]])
     return Work(joined.mutate(**{items.name: joined[BECOMES]}).select(*released), lender.lent)
 
@@ -141,7 +143,7 @@ def members(table: Any, solution: Solution, person: str) -> Work:
     names = [q.name for q in recipe.quasi] + [s.name for s in recipe.sensitive]
     work = _recoded(table, solution, [*names, person])
     made = work.expression
-    text = {name: made[name].cast("string") for name in names}
+    text = {name: _cast(made, name) for name in names}
     return Work(made.select(**text, **{person: made[person]}), work.lent)
 
 
@@ -159,21 +161,27 @@ def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
     if solution.node is None:
         return Work(_by_combination(made, solution, lender, released), lender.lent)
     for name, values in solution.columns().items():
+        missing = _missing(values)
         known = lender.lend(
             {
-                "bridleway_from": [_MISSING if v is None else v for v in values],
+                "bridleway_from": [missing if v is None else v for v in values],
                 "bridleway_to": pa.array(list(values.values()), pa.string()),
             }
         )
-        joined = made.inner_join(known, [_text(made, name) == known["bridleway_from"]])
+        joined = made.inner_join(known, [_text(made, name, missing) == known["bridleway_from"]])
         made = joined.mutate(**{name: joined["bridleway_to"]}).select(*released)
     if solution.suppressed:
         names = [q.name for q in recipe.quasi]
         classes = solution.classes()
+        absent = [
+            _missing([n for part in one.labels for n in part]) for one in solution.hierarchies
+        ]
         known = lender.lend(
-            {f"bridleway_{n}": classes[name].fill_null(_MISSING) for n, name in enumerate(names)}
+            {f"bridleway_{n}": classes[name].fill_null(absent[n]) for n, name in enumerate(names)}
         )
-        on = [_text(made, name) == known[f"bridleway_{n}"] for n, name in enumerate(names)]
+        on = [
+            _text(made, name, absent[n]) == known[f"bridleway_{n}"] for n, name in enumerate(names)
+        ]
         made = made.semi_join(known, on).select(*released)
     return Work(made, lender.lent)
 
@@ -182,11 +190,14 @@ def _by_combination(made: Any, solution: Solution, lender: _Lender, released: Se
     recipe, combinations = solution.recipe, solution.combinations()
     names = [q.name for q in recipe.quasi]
     columns = {}
+    absent = [_missing(one.leaves) for one in solution.hierarchies]
     for n, name in enumerate(names):
-        columns[f"bridleway_from_{n}"] = combinations[f"{name}_from"].fill_null(_MISSING)
+        columns[f"bridleway_from_{n}"] = combinations[f"{name}_from"].fill_null(absent[n])
         columns[f"bridleway_to_{n}"] = combinations[f"{name}_to"]
     known = lender.lend(columns)
-    on = [_text(made, name) == known[f"bridleway_from_{n}"] for n, name in enumerate(names)]
+    on = [
+        _text(made, name, absent[n]) == known[f"bridleway_from_{n}"] for n, name in enumerate(names)
+    ]
     joined = made.inner_join(known, on)
     to = {name: joined[f"bridleway_to_{n}"] for n, name in enumerate(names)}
     return joined.mutate(**to).select(*released)
@@ -205,5 +216,21 @@ class _Lender:
         return ibis.table(dict.fromkeys(columns, "string"), name=name)
 
 
-def _text(table: Any, name: str) -> Any:
-    return table[name].cast("string").fill_null(_MISSING)
+def _missing(values: Iterable[str | None]) -> str:
+    """Return what stands for a missing value among these."""
+    known, made = frozenset(values), _MISSING
+    while made in known:
+        made += _MISSING
+    return made
+
+
+def _text(table: Any, name: str, missing: str) -> Any:
+    return _cast(table, name).fill_null(missing)
+
+
+def _cast(table: Any, name: str) -> Any:
+    """Return a column as text; zero has no sign, as sorting takes it away."""
+    column = table[name]
+    if column.type().is_floating():
+        column = (column == 0).ifelse(0.0, column)
+    return column.cast("string")

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
 from bridleway.extract import engine
+from bridleway.extract.challenge import challenge
 from bridleway.extract.check import check_file
 from bridleway.extract.check_population import check_population
 from bridleway.extract.check_sets import check_sets
@@ -21,7 +22,14 @@ from bridleway.extract.recipe import Recipe, require_declared, require_populatio
 from bridleway.extract.report import report_of
 from bridleway.extract.sets import protect
 from bridleway.extract.solve import Solution, solve
-from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
+from bridleway.extract.write import (
+    FORMATS,
+    checksums,
+    plain_text,
+    require_writable,
+    whole_folder,
+    write_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -108,11 +116,12 @@ def write(
     solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str,
     beside: Beside | None = None,
 ) -> Written:  # fmt: skip
-    """Write the rows that leave to a file, and check them as they then stand there.
+    """Write the rows that leave to a file, and check and attack them as they then stand there.
 
-    path: where the file can be read again.
+    path: where the file can be read again. Raises Refused where an attack succeeds.
     """
     schema, batches = run(engine.apply(table, solution))
+    require_writable(schema, form)
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed
@@ -121,8 +130,11 @@ def write(
     if beside is not None:
         people = _collected(beside.run, engine.crowd_classes(beside.table, solution))
         check_population(path, form, solution.recipe, people)
+    attacked = challenge(solution, path, form)
+    attacked.require_lost()
     contract = contract_of(solution, schema, f"data.{form}")
-    return Written(rows, contract, report_of(solution, rows, classified(solution, table, run)))
+    report = report_of(solution, rows, classified(solution, table, run))
+    return Written(rows, contract, {**report, "challenge": attacked.to_json()})
 
 
 def add_papers(folder: Path, written: Written) -> None:

@@ -105,10 +105,9 @@ def _people(solution: Solution, column: int, part: Numbers, number: int) -> Numb
     crowd, beside = solution.crowd, solution.crowd_levels
     if crowd is None or beside is None:
         return None
-    two = []
+    two, least = [], solution.recipe.quasi[column].level or 0
     for levels in (solution.levels, beside):
         finer = levels.copy()
-        least = solution.recipe.quasi[column].level or 0
         finer[:, column] = np.maximum(finer[:, column] - 1, np.minimum(finer[:, column], least))
         two.append(finer)
     stands = people_beside(solution.hierarchies, solution.encoded, two[0], crowd, two[1])

@@ -41,6 +41,7 @@ CLASSES = ("quasi-identifier", "sensitive", "set", "identifier", "entity", "plai
 RECODINGS = ("full-domain", "local")
 DISTANCES = ("equal", "ordered", "hierarchical")
 
+_WITHIN = re.compile(r"bridleway_(rows|(from|to|lent)(_[0-9]+)?|[0-9]+)")
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 K = 5
@@ -133,6 +134,7 @@ class Recipe:
 
 def require_declared(recipe: Recipe, columns: Sequence[str]) -> None:
     """Raise UsageError unless the recipe declares every column, and none that is not there."""
+    _require_names(columns)
     undeclared = [name for name in columns if name not in recipe.columns]
     if undeclared:
         listed = ", ".join(f"'{name}'" for name in undeclared[:20])
@@ -162,6 +164,25 @@ def require_population(recipe: Recipe, columns: Sequence[str]) -> None:
                 "quasi-identifiers, and the entity where rows are not people.",
                 where="population",
             )
+
+
+def _require_names(columns: Sequence[str]) -> None:
+    """Raise UsageError for names that no engine tells apart, or that are used within."""
+    known: set[str] = set()
+    for name in columns:
+        if not name.strip():
+            raise UsageError("A column has no name.", "Give it one.")
+        if name.casefold() in known:
+            raise UsageError(
+                "Two columns have the same name, or names that differ in case alone.",
+                "Rename one of them.",
+                where=name,
+            )
+        if _WITHIN.fullmatch(name.casefold()):
+            raise UsageError(
+                "A column has a name that extracts use themselves.", "Rename it.", where=name
+            )
+        known.add(name.casefold())
 
 
 def read_recipe(body: object, where: str = "recipe") -> Recipe:

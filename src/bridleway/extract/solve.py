@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,17 +20,14 @@ from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers, lookup
 from bridleway.extract.local import recode
 from bridleway.extract.models import Model
-from bridleway.extract.population import (
-    DeltaPresence,
-    KMap,
-    Population,
-    people_beside,
-    require_drawn_from,
-)
+from bridleway.extract.population import DeltaPresence, KMap, Population, require_drawn_from
 from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
 from bridleway.extract.search import Found, Node, Search
 from bridleway.extract.sets import Sets
 from bridleway.extract.table import ROWS, Encoded, encode
+
+_MOST_NODES = 1 << 24  # generalisations of which a search can keep what it found
+_MOST_COLUMNS = 60
 
 
 @dataclass(frozen=True)
@@ -127,29 +125,6 @@ class Solution:
             .group_by(names)
             .aggregate([])
         )
-
-
-def people_by_combination(solution: Solution) -> tuple[Numbers, Numbers] | None:
-    """Return for each combination how many of the population its class stands for.
-
-    Before, and as it leaves; None where there is no table of the population.
-    """
-    crowd, beside = solution.crowd, solution.crowd_levels
-    if crowd is None or beside is None:
-        return None
-    one, encoded = solution.hierarchies, solution.encoded
-    none, also = np.zeros_like(solution.levels), np.zeros_like(beside)
-    return (
-        people_beside(one, encoded, none, crowd, also),
-        people_beside(one, encoded, solution.levels, crowd, beside),
-    )
-
-
-def population_of(solution: Solution) -> int | None:
-    """Return how many people the population has, where it is known."""
-    units, crowd = solution.encoded.number, solution.crowd
-    table = None if crowd is None else crowd.number
-    return population_size(solution.recipe.population, units, table)
 
 
 def hierarchies_of(
@@ -286,6 +261,7 @@ def _solved(
 ) -> Solution:  # fmt: skip
     if recipe.recoding == "local":
         return _locally(recipe, made, encoded, asked, crowd)
+    _require_searchable(encoded.groups.layout.shape)
     total = int(encoded.groups.counts.sum())
     limit = int(total * recipe.suppression)
     found = Search(
@@ -311,6 +287,15 @@ def _solved(
     if crowd is not None:
         beside = np.tile(np.array(node, dtype=np.int64), (len(crowd.groups), 1))
     return Solution(recipe, made, encoded, levels, kept, node, found, crowd, beside)
+
+
+def _require_searchable(shape: Sequence[int]) -> None:
+    """Raise UsageError where there are more generalisations than a search can hold."""
+    if len(shape) > _MOST_COLUMNS or math.prod(shape) > _MOST_NODES:
+        raise UsageError(
+            f"{len(shape)} quasi-identifiers can be generalised in more ways than can be searched.",
+            "Recode them locally (`recoding: local`), name fewer, or give them fewer levels.",
+        )
 
 
 def _locally(

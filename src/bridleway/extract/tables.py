@@ -127,6 +127,7 @@ def _from_memory(table: Any) -> Iterator[tuple[Any, Run]]:
             f"A {type(table).__name__} is no table.",
             "Give a path, or an Arrow, pandas or Polars table.",
         ) from None
+    held = _typed(held)
 
     def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
         query = query_of(work.expression, "duckdb", work.lent)
@@ -143,5 +144,25 @@ def _from_memory(table: Any) -> Iterator[tuple[Any, Run]]:
             ) from None
 
     with duckdb.connect() as engine:
-        engine.register(_NAME, held)
-        yield ibis.table(ibis.Schema.from_pyarrow(held.schema), name=_NAME), run
+        try:
+            engine.register(_NAME, held)
+            schema = ibis.Schema.from_pyarrow(held.schema)
+        except (duckdb.Error, pa.ArrowException, NotImplementedError, TypeError, ValueError):
+            raise UsageError(
+                "The table has a column of a type that cannot be worked on.",
+                "Turn it into text, numbers or dates.",
+            ) from None
+        yield ibis.table(schema, name=_NAME), run
+
+
+def _typed(held: pa.Table) -> pa.Table:
+    """Return a table whose columns all have a type: of one without any value it is text."""
+    if not held.num_columns or len(set(held.column_names)) < held.num_columns:
+        raise UsageError(
+            "The table has no columns, or two of the same name.", "Name each column once."
+        )
+    untyped = [field.name for field in held.schema if pa.types.is_null(field.type)]
+    for name in untyped:
+        at = held.schema.get_field_index(name)
+        held = held.set_column(at, name, held[name].cast(pa.string()))
+    return held
