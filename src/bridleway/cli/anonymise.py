@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,10 @@ from bridleway.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bridleway.extract.afterwards import Own
     from bridleway.extract.engine import Work
+
+_KEY_BYTES = 32
 
 
 @guarded
@@ -46,6 +50,13 @@ def anonymise(
     name: Annotated[
         str | None, typer.Option("--table", help="Which table, where the file holds several.")
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            help="A secret of 32 bytes or more: the same file makes the same pseudonyms again.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a table so that nobody in it stands out, with its risk and its use measured."""
@@ -56,6 +67,7 @@ def anonymise(
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
     told = read_recipe(body, recipe.name if recipe else "recipe")
+    own = _own(key_file, bool(told.pseudonyms))
     source = connect(str(file), base=Path.cwd())
     try:
         known = source.tables()
@@ -74,10 +86,35 @@ def anonymise(
         import ibis
 
         with working("anonymising", as_json):
-            made = make(ibis.table(source.columns(at), name=at), told, run, to, form)
+            made = make(ibis.table(source.columns(at), name=at), told, run, to, form, own)
     finally:
         source.close()
-    show(made.report, as_json, lambda: _tell(made.report, made.data))
+    show(made.report, as_json, lambda: _tell(made.report, made.data, key_file))
+
+
+def _own(key_file: Path | None, has_names: bool) -> Own:
+    """Return the secrets of this run; what is drawn is gone with it."""
+    from bridleway.extract.afterwards import Own
+    from bridleway.extract.pseudonyms import Names
+    from bridleway.sources.spelling import spelled
+
+    names = secrets.token_bytes(_KEY_BYTES)
+    if key_file is not None:
+        if not has_names:
+            raise UsageError("A key file is given, and no column leaves as a pseudonym.",
+                             "Leave --key-file out.", where=key_file.name)  # fmt: skip
+        try:
+            names = key_file.read_bytes().strip()
+        except OSError as error:
+            raise UsageError(f"The key file cannot be read ({error.strerror}).",
+                             "Name a file that is there.", where=key_file.name) from None  # fmt: skip
+        if len(names) < _KEY_BYTES:
+            raise UsageError(
+                f"The key file holds fewer than {_KEY_BYTES} bytes.",
+                "Make one: head -c 32 /dev/urandom | base64 > project.key",
+                where=key_file.name,
+            )
+    return Own(secrets.token_bytes(_KEY_BYTES), Names(names, spelled))
 
 
 def _body(
@@ -120,7 +157,7 @@ def _body(
     return body
 
 
-def _tell(report: dict[str, Any], data: Path) -> None:
+def _tell(report: dict[str, Any], data: Path, key_file: Path | None) -> None:
     rows, before, after = report["rows"], report["before"]["risk"], report["after"]["risk"]
     say(f"{rows['after']:,} of {rows['before']:,} rows written to {data}")
     table(
@@ -140,6 +177,17 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             for name, one in report["columns"].items()
         ],
     )
+    if report.get("cells_suppressed"):
+        table(
+            ["column", "cells suppressed"],
+            [[name, f"{cells:,}"] for name, cells in report["cells_suppressed"].items()],
+        )
+    for warning in report.get("warnings", []):
+        say(f"Warning: {warning}")
+    if report.get("pseudonyms"):
+        say("The key of the pseudonyms is "
+            + ("in the key file: whoever has it can make them again." if key_file
+               else "gone: nobody can make the same ones again."))  # fmt: skip
 
 
 def _percent(share: float) -> str:

@@ -18,7 +18,7 @@ from bridleway.extract.solve import Solution
 from bridleway.extract.table import ROWS
 
 # Stands for a missing value where values are joined: a private use character, in no language.
-_MISSING = "\ue000"
+MISSING = "\ue000"
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,21 @@ def apply(table: Any, solution: Solution) -> Work:
 
     Columns stand in the order of the table. Those that a solution leaves as they are keep their
     type; recoded ones are text. Rows are sorted by what they say, so that their order tells nothing
-    of where they stood.
+    of where they stood: by columns that change in this process last of all, see `afterwards`.
     """
-    leaves = frozenset(solution.recipe.released)
+    leaves, last = frozenset(solution.recipe.released), solution.recipe.changed_last
     released = [name for name in table.columns if name in leaves]
     work = _recoded(table, solution, released)
-    return Work(work.expression.order_by(released), work.lent)
+    order = [name for name in released if name not in last]
+    order += [name for name in released if name in last]
+    return Work(work.expression.order_by(order), work.lent)
+
+
+def tally(table: Any, solution: Solution, column: str) -> Work:
+    """Return how to count what stands in a column of the rows that leave: `column`, `ROWS`."""
+    work = _recoded(table, solution, [q.name for q in solution.recipe.quasi] + [column])
+    counted = work.expression.group_by(column).agg(**{ROWS: work.expression.count()})
+    return Work(counted.order_by(column), work.lent)
 
 
 def members(table: Any, solution: Solution, person: str) -> Work:
@@ -75,7 +84,7 @@ def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
     for name, values in solution.columns().items():
         known = lender.lend(
             {
-                "bridleway_from": [_MISSING if v is None else v for v in values],
+                "bridleway_from": [MISSING if v is None else v for v in values],
                 "bridleway_to": pa.array(list(values.values()), pa.string()),
             }
         )
@@ -85,7 +94,7 @@ def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
         names = [q.name for q in recipe.quasi]
         classes = solution.classes()
         known = lender.lend(
-            {f"bridleway_{n}": classes[name].fill_null(_MISSING) for n, name in enumerate(names)}
+            {f"bridleway_{n}": classes[name].fill_null(MISSING) for n, name in enumerate(names)}
         )
         on = [_text(made, name) == known[f"bridleway_{n}"] for n, name in enumerate(names)]
         made = made.semi_join(known, on).select(*released)
@@ -97,12 +106,14 @@ def _by_combination(made: Any, solution: Solution, lender: _Lender, released: Se
     names = [q.name for q in recipe.quasi]
     columns = {}
     for n, name in enumerate(names):
-        columns[f"bridleway_from_{n}"] = combinations[f"{name}_from"].fill_null(_MISSING)
+        columns[f"bridleway_from_{n}"] = combinations[f"{name}_from"].fill_null(MISSING)
         columns[f"bridleway_to_{n}"] = combinations[f"{name}_to"]
     known = lender.lend(columns)
     on = [_text(made, name) == known[f"bridleway_from_{n}"] for n, name in enumerate(names)]
     joined = made.inner_join(known, on)
     to = {name: joined[f"bridleway_to_{n}"] for n, name in enumerate(names)}
+    for n in solution.means:  # means are numbers again
+        to[names[n]] = to[names[n]].cast(made[names[n]].type())
     return joined.mutate(**to).select(*released)
 
 
@@ -120,4 +131,4 @@ class _Lender:
 
 
 def _text(table: Any, name: str) -> Any:
-    return table[name].cast("string").fill_null(_MISSING)
+    return table[name].cast("string").fill_null(MISSING)

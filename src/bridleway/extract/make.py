@@ -12,11 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
-from bridleway.extract import engine
+from bridleway.extract import engine, telling
+from bridleway.extract.afterwards import Own, afterwards, steps_of
+from bridleway.extract.changing import changed
 from bridleway.extract.check import check_file
 from bridleway.extract.classes import Classes, classes_of
 from bridleway.extract.engine import Work
-from bridleway.extract.measure import class_of, disclosure, risk, utility
+from bridleway.extract.linked import require_hidden
+from bridleway.extract.measure import disclosure, risk, utility
 from bridleway.extract.recipe import Recipe, require_declared
 from bridleway.extract.solve import Solution, solve
 from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
@@ -44,18 +47,24 @@ class Made:
     report: dict[str, Any]
 
 
-def make(table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet") -> Made:
+def make(
+    table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet",
+    own: Own | None = None,
+) -> Made:  # fmt: skip
     """Write an extract of a table into a new folder.
 
     table: an Ibis table; run: runs work where the table lives; target: a folder that is not
-    there. Raises Refused where nothing may leave, UsageError for a recipe that does not fit.
+    there; own: secrets, where the recipe draws or makes pseudonyms.
+    Raises Refused where nothing may leave, UsageError for a recipe that does not fit.
     """
     require_format(form)
+    require_declared(recipe, table.columns)
+    table, run = changed(table, recipe, run)
     solution = solved(table, recipe, run)
     with whole_folder(target) as partial:
         path = partial / f"data.{form}"
         with path.open("wb") as sink:
-            written = write(solution, table, run, sink, path, form)
+            written = write(solution, table, run, sink, path, form, own)
         add_papers(partial, written)
     return Made(target, target / path.name, written.report)
 
@@ -78,19 +87,24 @@ def solved(table: Any, recipe: Recipe, run: Run) -> Solution:
 
 
 def write(
-    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str
-) -> Written:
+    solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str,
+    own: Own | None = None,
+) -> Written:  # fmt: skip
     """Write the rows that leave to a file, and check them as they then stand there.
 
-    path: where the file can be read again.
+    table, run: as `changed` gave them; path: where the file can be read again.
     """
+    if own is not None:
+        require_hidden(solution, table, run, own.names)
+    steps = steps_of(solution, table, run, own)
     schema, batches = run(engine.apply(table, solution))
+    schema, batches = afterwards(solution.recipe, steps, schema, batches)
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed
     check_file(path, form, solution.recipe, wanted, _whole(solution, form))
-    contract = contract_of(solution, schema, f"data.{form}")
-    return Written(rows, contract, report_of(solution, rows))
+    contract = contract_of(solution, schema, f"data.{form}") | telling.contract(solution.recipe)
+    return Written(rows, contract, report_of(solution, rows) | telling.report(solution))
 
 
 def add_papers(folder: Path, written: Written) -> None:
@@ -126,8 +140,9 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
             "name": field.name,
             "type": str(field.type),
             "class": classes.get(field.name, "plain"),
+            **telling.column(recipe, field.name),
         }
-        if field.name in classes and classes[field.name] == "quasi-identifier":
+        if one["class"] == "quasi-identifier" and "microaggregated" not in one:
             at = [q.name for q in recipe.quasi].index(field.name)
             levels = np.unique(solution.levels[solution.kept, at]).tolist()
             one |= {"levels": levels, "highest_level": solution.hierarchies[at].levels - 1}
@@ -158,9 +173,8 @@ def report_of(solution: Solution, rows: int) -> dict[str, Any]:
     """Return risk before and after, and what is left of the table's use."""
     encoded, hierarchies = solution.encoded, solution.hierarchies
     groups, unit = encoded.groups, encoded.unit
-    leaves = [groups.layout.leaves(groups.words, column) for column in range(len(hierarchies))]
-    owner = class_of(hierarchies, leaves, solution.levels)[solution.kept]
-    names, owner = np.unique(owner, return_inverse=True)
+    together = solution.together()
+    names, owner = np.unique(together[solution.kept], return_inverse=True)
     extras = [
         groups.layout.extra_values(groups.words, place)[solution.kept]
         for place in range(len(unit.extras))
@@ -179,7 +193,7 @@ def report_of(solution: Solution, rows: int) -> dict[str, Any]:
             },
         }
 
-    quality = asdict(utility(groups, hierarchies, solution.levels, solution.kept))
+    quality = asdict(utility(groups, hierarchies, solution.levels, solution.kept, together))
     columns = quality.pop("columns")
     return {
         "report": 1,

@@ -22,16 +22,27 @@ from typing import Literal as OneOf
 
 from bridleway import parts
 from bridleway.errors import UsageError, nearest
+from bridleway.extract.locally import Change, Pseudonym, Redaction, changes_of, pseudonyms_of
 
 Recoding: TypeAlias = OneOf["full-domain", "local"]
 Distance: TypeAlias = OneOf["equal", "ordered", "hierarchical"]
 
 BUILDERS = "bridleway.extract.builders"
-CLASSES = ("quasi-identifier", "sensitive", "identifier", "entity", "plain", "free-text")
+CLASSES = (
+    "quasi-identifier", "sensitive", "identifier", "pseudonym", "entity", "plain", "free-text",
+)  # fmt: skip
+SUPPRESSED = ("rows", "cells")
 RECODINGS = ("full-domain", "local")
 DISTANCES = ("equal", "ordered", "hierarchical")
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+# What is said of a column besides its class.
+_KNOWN = {
+    "plain": ("class", "change"),
+    "free-text": ("class", "redact"),
+    "pseudonym": ("class", "identifier"),
+}
 
 K = 5
 SUPPRESSION = 0.05
@@ -44,13 +55,15 @@ class Quasi:
     """A quasi-identifier.
 
     builder, options: its hierarchy; level: to which it is generalised, where the recipe says it
-    (with local recoding, at least).
+    (with local recoding, at least). averaged: instead of that, its numbers are microaggregated
+    within the classes of the other quasi-identifiers; the search sees its top level.
     """
 
     name: str
     builder: str = "values"
     options: Mapping[str, Any] = field(default_factory=dict)
     level: int | None = None
+    averaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,10 @@ class Recipe:
     """What is done to a table.
 
     suppression: the largest share of rows that may be left out; dropped: identifiers and free
-    text; plain: columns that leave as they are; entity: whose distinct values k counts.
+    text; plain: columns that leave as they are; entity: whose distinct values k counts. changes:
+    of sensitive and plain columns; pseudonyms: identifiers that leave as keyed pseudonyms, and
+    why; redacted: free text that leaves with what is found in it replaced. suppress: whether rows
+    that stay too few are left out, or cells of theirs.
     """
 
     quasi: tuple[Quasi, ...]
@@ -90,18 +106,38 @@ class Recipe:
     k: int = K
     suppression: float = SUPPRESSION
     recoding: Recoding = "full-domain"
+    suppress: str = "rows"
+    changes: tuple[Change, ...] = ()
+    pseudonyms: tuple[Pseudonym, ...] = ()
+    why_pseudonyms: str = ""
+    redacted: tuple[Redaction, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return every column that is declared."""
-        entity = () if self.entity is None else (self.entity,)
-        named = (*(q.name for q in self.quasi), *(s.name for s in self.sensitive))
-        return (*named, *self.plain, *self.dropped, *entity)
+        entity = () if self.entity in (None, *self.own_names) else (self.entity or "",)
+        return (*self.released, *self.dropped, *entity)
 
     @property
     def released(self) -> tuple[str, ...]:
         """Return the columns that leave."""
-        return (*(q.name for q in self.quasi), *(s.name for s in self.sensitive), *self.plain)
+        named = (*(q.name for q in self.quasi), *(s.name for s in self.sensitive), *self.plain)
+        return (*named, *self.own_names, *(one.column for one in self.redacted))
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Return the columns that leave as pseudonyms."""
+        return tuple(one.column for one in self.pseudonyms)
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Return the columns that change by chance."""
+        return tuple(one.column for one in self.changes if one.draws is not None)
+
+    @property
+    def changed_last(self) -> tuple[str, ...]:
+        """Return the columns that change in this process, after the engine has made the rows."""
+        return (*self.drawn, *self.own_names, *(one.column for one in self.redacted))
 
 
 def require_declared(recipe: Recipe, columns: Sequence[str]) -> None:
@@ -134,7 +170,8 @@ class _Reader:
         self.where = where
 
     def recipe(self, body: object) -> Recipe:
-        told = self._record(body, "", ("k", "suppression", "recoding", "columns"))
+        known = ("k", "suppression", "recoding", "suppress", "pseudonyms", "columns")
+        told = self._record(body, "", known)
         columns = self._record(told.get("columns"), "columns", None)
         quasi: list[Quasi] = []
         sensitive: list[Sensitive] = []
@@ -151,7 +188,7 @@ class _Reader:
             elif cls == "sensitive":
                 sensitive.append(self._sensitive(name, one, path))
             else:
-                self._record(one, path, ("class",))
+                self._record(one, path, _KNOWN.get(cls, ("class",)))
                 others[cls].append(name)
         if not quasi:
             self._wrong(
@@ -166,25 +203,60 @@ class _Reader:
             self._wrong(
                 f"'{recoding}' is no recoding.", f"Known: {', '.join(RECODINGS)}.", "recoding"
             )
+        suppress = told.get("suppress", "rows")
+        if suppress not in SUPPRESSED:
+            self._wrong(
+                f"'{suppress}' cannot be suppressed.",
+                f"Known: {', '.join(SUPPRESSED)}.",
+                "suppress",
+            )
+        if suppress == "cells" and recoding == "local":
+            self._wrong(
+                "Local recoding leaves nothing out, so it suppresses no cells.",
+                "Take out `suppress`, or write `recoding: full-domain`.",
+                "suppress",
+            )
+        pseudonyms, why = pseudonyms_of(told, columns, self._at)
+        redacted = tuple(
+            Redaction.read(name, columns[name], self._at(f"columns.{name}"))
+            for name in others["free-text"]
+            if isinstance(columns[name], Mapping) and "redact" in columns[name]
+        )
+        kept = {one.column for one in redacted}
+        # A pseudonym makes rows of one person known as such: k then counts people.
+        entities = others["entity"] or others["pseudonym"]
         return Recipe(
             tuple(quasi),
             tuple(sensitive),
-            (*others["identifier"], *others["free-text"]),
+            (*others["identifier"], *(name for name in others["free-text"] if name not in kept)),
             tuple(others["plain"]),
-            others["entity"][0] if others["entity"] else None,
+            entities[0] if entities else None,
             self._whole(told, "k", 1, K) or K,
             self._number(told, "suppression", 0, 1, SUPPRESSION) or 0.0,
             recoding,
+            suppress,
+            changes_of(columns, [s.name for s in sensitive] + others["plain"], self._at),
+            pseudonyms,
+            why,
+            redacted,
         )
 
     def _quasi(self, name: str, said: object, path: str) -> Quasi:
-        one = self._record(said, path, ("class", "hierarchy", "level"))
+        one = self._record(said, path, ("class", "hierarchy", "level", "microaggregate"))
+        averaged = one.get("microaggregate", False)
+        if not isinstance(averaged, bool):
+            self._wrong("'microaggregate' is neither true nor false.", "Write true.", path)
+        if averaged:
+            if "hierarchy" in one or "level" in one:
+                self._wrong("A column that is microaggregated has no hierarchy and no level.",
+                            "Leave one of the two out.", path)  # fmt: skip
+            return Quasi(name, level=1, averaged=True)
         builder, options = self._hierarchy(one.get("hierarchy", "values"), path)
         return Quasi(name, builder, options, self._whole(one, "level", 0, None, path))
 
     def _sensitive(self, name: str, said: object, path: str) -> Sensitive:
         known = ("class", "l", "entropy-l", "recursive", "t", "distance", "beta", "enhanced",
-                 "order", "hierarchy")  # fmt: skip
+                 "order", "hierarchy", "change")  # fmt: skip
         one = self._record(said, path, known)
         asked = [key for key in ("l", "entropy-l", "recursive", "t", "beta") if key in one]
         distance = one.get("distance", "equal")
@@ -277,5 +349,8 @@ class _Reader:
                         path or key)  # fmt: skip
         return float(found)
 
+    def _at(self, path: str) -> str:
+        return ": ".join(p for p in (self.where, path) if p)
+
     def _wrong(self, sentence: str, remedy: str, path: str) -> NoReturn:
-        raise UsageError(sentence, remedy, where=": ".join(p for p in (self.where, path) if p))
+        raise UsageError(sentence, remedy, where=self._at(path))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,8 @@ import pyarrow as pa
 from bridleway import parts
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.extract import models
+from bridleway.extract.averages import averaged
+from bridleway.extract.cells import blanked
 from bridleway.extract.classes import classes_of
 from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers, lookup
@@ -27,7 +29,9 @@ class Solution:
 
     levels: shape (combinations, columns), the level of each combination of `encoded.groups`;
     kept: whether it leaves. node: the level of each column, where all rows have the same; found:
-    what the search found.
+    what the search found. general: the levels of columns where cells are not blanked. means: by
+    column, what combinations are called in it instead of what its level says: codes, shape
+    (combinations,), and the names by code.
     """
 
     recipe: Recipe
@@ -37,6 +41,8 @@ class Solution:
     kept: Flags
     node: Node | None
     found: Found | None
+    general: Node | None = None
+    means: Mapping[int, tuple[Numbers, list[str | None]]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -50,12 +56,18 @@ class Solution:
 
     def codes(self, column: int) -> tuple[Numbers, list[str | None]]:
         """Return what each combination is called in a column: codes, and the names by code."""
+        if column in self.means:
+            return self.means[column]
         one = self.hierarchies[column]
         groups = self.encoded.groups
         leaves = groups.layout.leaves(groups.words, column)
         starts = np.cumsum([0, *(len(names) for names in one.labels)])
         codes = starts[self.levels[:, column]] + one.codes[self.levels[:, column], leaves]
         return codes, [name for names in one.labels for name in names]
+
+    def together(self) -> Numbers:
+        """Return the class of each combination, as it is released, by number."""
+        return together([self.codes(n) for n in range(len(self.hierarchies))], len(self.kept))
 
     def columns(self) -> dict[str, dict[str | None, str | None]]:
         """Return, where all rows have the same levels, what each value becomes by column.
@@ -164,7 +176,7 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
     encoded = encoded_of(recipe, counted, made)
     asked = models_of(recipe, encoded)
     if recipe.recoding == "local":
-        return _locally(recipe, made, encoded, asked)
+        return _averaged(_locally(recipe, made, encoded, asked), asked)
     total = int(encoded.groups.counts.sum())
     limit = int(total * recipe.suppression)
     found = Search(
@@ -172,7 +184,7 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
         fixed=[q.level for q in recipe.quasi],
     ).run()  # fmt: skip
     best = found.best(recipe.k, limit)
-    if best is None or best.suppressed == total:
+    if best is None or (best.suppressed == total and recipe.suppress == "rows"):
         raise _nothing(recipe)
     node = best.node
     groups = encoded.groups.at(node)
@@ -185,8 +197,34 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
     own = encoded.groups.layout.class_masks
     words = [w & m & o for w, m, o in zip(encoded.groups.words, masks, own, strict=True)]
     kept = ~bad[lookup(classes.words, words)]
+    if recipe.suppress == "cells" and not kept.all():
+        made, levels, kept = blanked(recipe, encoded, asked, node, kept)
+        if not kept.any():
+            raise _nothing(recipe)
+        return _averaged(Solution(recipe, made, encoded, levels, kept, None, found, node), asked)
     levels = np.tile(np.array(node, dtype=np.int64), (len(encoded.groups), 1))
-    return Solution(recipe, made, encoded, levels, kept, node, found)
+    return _averaged(Solution(recipe, made, encoded, levels, kept, node, found), asked)
+
+
+def _averaged(solution: Solution, asked: Sequence[Model]) -> Solution:
+    """Return a solution with its quasi-identifiers of numbers averaged within their classes."""
+    places = [place for place, one in enumerate(solution.recipe.quasi) if one.averaged]
+    if not places:
+        return solution
+    others = [n for n in range(len(solution.hierarchies)) if n not in places]
+    owner = together([solution.codes(column) for column in others], len(solution.kept))
+    means = averaged(solution.encoded, places, owner, solution.kept, solution.recipe.k, asked)
+    return replace(solution, node=None, means=means)
+
+
+def together(columns: Sequence[tuple[Numbers, list[str | None]]], number: int) -> Numbers:
+    """Return the class of each of so many combinations: alike in the name of every column."""
+    made = np.zeros(number, dtype=np.int64)
+    for codes, names in columns:
+        known: dict[str | None, int] = {}
+        own = np.array([known.setdefault(name, len(known)) for name in names])[codes]
+        made = np.unique(made * (len(known) + 1) + own, return_inverse=True)[1]
+    return made
 
 
 def _locally(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bridleway.ask import Asking
 from bridleway.errors import Gap, Refused
 from bridleway.extract.make import CONTRACT, REPORT, SUMS, require_format
+from bridleway.extract.recipe import read_recipe
 from bridleway.extract.write import checksums, whole_folder
 from bridleway.ledger.receipts import commitment, issue
 from bridleway.model.canonical import canonical_json, digest_of, strict_json
@@ -66,14 +67,19 @@ class Extracts:
         node.holdings.require_unchanged(
             facts.source, partial(node._snapshot, facts.source, asking.request)
         )
-        unit = digest_of(
-            {
-                "question": listing.digest,
-                "versions": share.versions,
-                "recipe": digest_of(dict(pinned.recipe or {})),
-                "format": form,
-            }
-        )
+        made_of = {
+            "question": listing.digest,
+            "versions": share.versions,
+            "recipe": digest_of(dict(pinned.recipe or {})),
+        }
+        if read_recipe(pinned.recipe or {}).pseudonyms:
+            made_of["project"] = passport.id  # another project's pseudonyms are others
+        unit = digest_of({**made_of, "format": form})
+        secrets = {
+            # In every format the same rows: two draws would tell more than one.
+            "chance": node._own_secret("extract chance", digest_of(made_of)).hex(),
+            "names": node._own_secret("extract pseudonyms", passport.id).hex(),
+        }
         charge = node.ledger.charge(
             request=asking.request,
             unit=unit,
@@ -97,7 +103,7 @@ class Extracts:
         stored = node.ledger.stored(unit, share.rules.digest)
         told = None if stored is None else strict_json(stored)
         if told is None or not self._is_kept(unit, told["answer"]):
-            made = self._made(asking, share, pinned, unit, form)
+            made = self._made(asking, share, pinned, unit, form, secrets)
             if told is not None and told["answer"] != made:
                 raise Refused(
                     "The same extract of the same data came out otherwise before.",
@@ -140,8 +146,9 @@ class Extracts:
         return bool(sums_of(folder) == answer["extract"]["files"])
 
     def _made(
-        self, asking: Asking, share: Share, pinned: PinnedQuestion, unit: str, form: str
-    ) -> dict[str, Any]:
+        self, asking: Asking, share: Share, pinned: PinnedQuestion, unit: str, form: str,
+        secrets: Mapping[str, str],
+    ) -> dict[str, Any]:  # fmt: skip
         """Make an extract and keep it here; return what the receipt tells of it."""
         node = self.node
         (facts,) = share.tables.values()
@@ -173,6 +180,7 @@ class Extracts:
                 "mark": node._own_secret(
                     "extract marks", facts.entities["person"].identifier
                 ).hex(),
+                **secrets,
             },
             self._earlier(facts.source_id, unit),
         )

@@ -126,10 +126,14 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     new one and an earlier one together would break the recipe.
     """
     from bridleway.extract import engine, make, members
+    from bridleway.extract.afterwards import Own
+    from bridleway.extract.changing import changed
+    from bridleway.extract.pseudonyms import Names
     from bridleway.extract.recipe import read_recipe
     from bridleway.sources.compile import query_of
     from bridleway.sources.identity import normalise
     from bridleway.sources.listing import PERSON, rows_of
+    from bridleway.sources.spelling import spelled
     from bridleway.techniques.tokens import tokens_of
 
     asked, facts = told["task"], TableFacts.from_json(told["facts"])
@@ -139,8 +143,12 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     recipe = read_recipe(told["recipe"])
     # Where each person has one row at most, rows are people.
     entity = None if PEOPLE in facts.one_row_per else PERSON
-    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity)
+    types = {key.column: key.identifier for key in facts.entities.values()}
+    named = (replace(p, identifier=p.identifier or types.get(p.column)) for p in recipe.pseudonyms)
+    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity, pseudonyms=tuple(named))
     source = _connected(asked, told)
+
+    own = Own(bytes.fromhex(told["chance"]), Names(bytes.fromhex(told["names"]), spelled))
 
     def run_at_source(work: engine.Work) -> Any:
         query = query_of(work.expression, source.dialect, work.lent)
@@ -151,17 +159,17 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         return tokens_of(found.blocks, bytes.fromhex(told["mark"]))[0]
 
     try:
-        rows = rows_of(source, facts, listing)
+        rows, run = changed(rows_of(source, facts, listing), recipe, run_at_source)
         listed = rows if entity else rows.drop(PERSON)
-        solution = make.solved(listed, recipe, run_at_source)
-        schema, batches = run_at_source(engine.members(rows, solution, PERSON))
+        solution = make.solved(listed, recipe, run)
+        schema, batches = run(engine.members(rows, solution, PERSON))
         mine = members.members_of(batches, schema, recipe, marks)
         earlier = map(members.Members.from_bytes, blocks)
         if not all(members.together_safe(mine, old, recipe) for old in earlier):
             _require_same(source, asked)
             return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
         with open_block() as (sink, path):
-            written = make.write(solution, listed, run_at_source, sink, path, told["form"])
+            written = make.write(solution, listed, run, sink, path, told["form"], own)
             block = sink_block(sink)
         _require_same(source, asked)
     except Fault:

@@ -1,0 +1,105 @@
+"""Changes that decide by values: made here, from distinct values, and joined by the engine.
+
+They come before anything is counted: what follows sees the values that are released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from bridleway.errors import UsageError
+from bridleway.extract.changes._kinds import Recodes, decimals_of, number_of
+from bridleway.extract.engine import MISSING, Work
+from bridleway.extract.locally import Change
+from bridleway.extract.recipe import Recipe
+from bridleway.extract.table import ROWS
+
+Run = Callable[[Work], tuple[pa.Schema, Iterator[pa.RecordBatch]]]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What distinct combinations of some columns become. lent: `from_N` and `to_N`, as text."""
+
+    names: tuple[str, ...]
+    lent: pa.Table
+
+
+def changed(table: Any, recipe: Recipe, run: Run) -> tuple[Any, Run]:
+    """Return a table with its values changed, and how work on it is run.
+
+    table: an Ibis table with every column of the recipe. Raises UsageError where a change does not
+    fit its column.
+    """
+    known = [
+        _known(table, change, change.recodes, run)
+        for change in recipe.changes
+        if change.recodes is not None
+    ]
+    if not known:
+        return table, run
+    made, lent = table, {}
+    for number, one in enumerate(known):
+        lent[f"bridleway_change_{number}"] = one.lent
+        made = _joined(made, one, f"bridleway_change_{number}")
+
+    def lending(work: Work) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        return run(Work(work.expression, {**lent, **work.lent}))
+
+    return made, lending
+
+
+def _known(table: Any, change: Change, part: Recodes, run: Run) -> _Known:
+    names = (change.column, *part.also)
+    text = table.select(**{f"from_{n}": table[name].cast("string") for n, name in enumerate(names)})
+    counted = text.group_by([f"from_{n}" for n in range(len(names))]).agg(**{ROWS: text.count()})
+    schema, batches = run(Work(counted.limit(part.most + 1), {}))
+    found = pa.Table.from_batches(batches, schema)
+    if found.num_rows > part.most:
+        what = "values" if len(names) == 1 else "combinations of values"
+        raise UsageError(
+            f"More than {part.most:,} distinct {what} cannot be changed by '{change.method}'.",
+            "Change one column at a time, or round it at the source.",
+            where=change.column,
+        )
+    columns = [found[f"from_{n}"].to_pylist() for n in range(len(names))]
+    made = part.recoded(names, columns, found[ROWS].to_pylist())
+    for name, values in zip(names, made, strict=True):
+        _require_fits(name, table[name].type(), values)
+    lent: dict[str, Any] = {}
+    for n, values in enumerate(made):
+        lent[f"from_{n}"] = found[f"from_{n}"].cast(pa.string()).fill_null(MISSING)
+        lent[f"to_{n}"] = pa.array(values, pa.string())
+    return _Known(names, pa.table(lent))
+
+
+def _require_fits(name: str, kind: Any, values: Sequence[str | None]) -> None:
+    """Raise UsageError where released values need more decimals than their column has."""
+    if not (kind.is_integer() or kind.is_decimal()):
+        return
+    most = 0 if kind.is_integer() else kind.scale or 0
+    for value in values:
+        number = None if value is None else number_of(value)
+        if number is not None and decimals_of(number) > most and number % (10**-most or 1):
+            raise UsageError(
+                f"The column has {most or 'no'} decimals, and its change makes more.",
+                "Round to what the column can hold.",
+                where=name,
+            )
+
+
+def _joined(table: Any, one: _Known, name: str) -> Any:
+    import ibis
+
+    lent = ibis.table(dict.fromkeys(one.lent.column_names, "string"), name=name)
+    on = [
+        table[column].cast("string").fill_null(MISSING) == lent[f"from_{n}"]
+        for n, column in enumerate(one.names)
+    ]
+    joined = table.inner_join(lent, on)
+    to = {c: joined[f"to_{n}"].cast(table[c].type()) for n, c in enumerate(one.names)}
+    return joined.mutate(**to).select(*table.columns)
