@@ -106,8 +106,11 @@ def _own(key_file: Path | None, has_names: bool) -> Own:
         try:
             names = key_file.read_bytes().strip()
         except OSError as error:
-            raise UsageError(f"The key file cannot be read ({error.strerror}).",
-                             "Name a file that is there.", where=key_file.name) from None  # fmt: skip
+            raise UsageError(
+                f"The key file cannot be read ({error.strerror}).",
+                "Name a file that is there.",
+                where=key_file.name,
+            ) from None
         if len(names) < _KEY_BYTES:
             raise UsageError(
                 f"The key file holds fewer than {_KEY_BYTES} bytes.",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
 
 from bridleway.errors import UsageError
-from bridleway.extract.changes._kinds import Recodes, decimals_of, number_of
+from bridleway.extract.changes._kinds import Recodes, number_of
 from bridleway.extract.engine import MISSING, Work
 from bridleway.extract.locally import Change
 from bridleway.extract.recipe import Recipe
@@ -78,16 +79,24 @@ def _known(table: Any, change: Change, part: Recodes, run: Run) -> _Known:
 
 
 def _require_fits(name: str, kind: Any, values: Sequence[str | None]) -> None:
-    """Raise UsageError where released values need more decimals than their column has."""
-    if not (kind.is_integer() or kind.is_decimal()):
+    """Raise UsageError where released values are none that their column's type holds."""
+    if kind.is_integer():
+        scale, low, high = 0, kind.bounds.lower, kind.bounds.upper
+    elif kind.is_decimal() and kind.precision is not None:
+        scale, high = kind.scale or 0, 10**kind.precision - 1
+        low = -high
+    else:
         return
-    most = 0 if kind.is_integer() else kind.scale or 0
     for value in values:
         number = None if value is None else number_of(value)
-        if number is not None and decimals_of(number) > most and number % (10**-most or 1):
+        if number is None:
+            continue
+        units = Fraction(number) * 10**scale
+        if units.denominator != 1 or not low <= units <= high:
             raise UsageError(
-                f"The column has {most or 'no'} decimals, and its change makes more.",
-                "Round to what the column can hold.",
+                f"The column has {scale or 'no'} decimals and bounds of its type, and its change "
+                "makes numbers beyond.",
+                "Round or code to what the column can hold.",
                 where=name,
             )
 
