@@ -122,15 +122,17 @@ def test_microaggregated_values_stand_in_enough_rows(
     counted = Counter(rows)
     points = list(counted)
     one = microaggregate.read({"size": size, "with": ["y"]}, "")
-    columns = [[None if v is None else str(v) for v in column] for column in zip(*points)]
+    columns = [
+        [None if v is None else str(v) for v in column] for column in zip(*points, strict=True)
+    ]
     weights = [counted[p] for p in points]
     made = one.recoded(["x", "y"], columns, weights)
     seen: Counter[Any] = Counter()
-    for point, weight in zip(zip(*made), weights):
+    for point, weight in zip(zip(*made, strict=True), weights, strict=True):
         seen[point] += weight
     assert all(n >= size for point, n in seen.items() if point != (None, None))
-    for before, after in zip(points, zip(*made)):
-        assert all(a is None for b, a in zip(before, after) if b is None)
+    for before, after in zip(points, zip(*made, strict=True), strict=True):
+        assert all(a is None for b, a in zip(before, after, strict=True) if b is None)
     # In whatever order an engine counted them.
     mixed = list(range(len(points)))
     random.Random(0).shuffle(mixed)
