@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bridleway.cli.frame import JsonFlag, guarded, say, show, table, working
 from bridleway.errors import UsageError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from bridleway.extract.afterwards import Own
-    from bridleway.extract.engine import Work
 
 _KEY_BYTES = 32
 
@@ -60,64 +53,43 @@ def anonymise(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a table so that nobody in it stands out, with its risk and its use measured."""
-    from bridleway.extract.make import make
     from bridleway.extract.recipe import read_recipe
-    from bridleway.sources.compile import query_of
-    from bridleway.sources.connect import connect
+    from bridleway.extract.tables import anonymise as write
+    from bridleway.extract.tables import keys
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
     told = read_recipe(body, recipe.name if recipe else "recipe")
-    own = _own(key_file, bool(told.pseudonyms))
-    source = connect(str(file), base=Path.cwd())
-    try:
-        known = source.tables()
-        if name is None and len(known) != 1:
-            raise UsageError(
-                "The file holds several tables.",
-                f"Name one with --table: {', '.join(known)}.",
-                where=file.name,
-            )
-        at = name or known[0]
-
-        def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
-            query = query_of(work.expression, source.dialect, work.lent)
-            return query.schema, source.read(query)
-
-        import ibis
-
-        with working("anonymising", as_json):
-            made = make(ibis.table(source.columns(at), name=at), told, run, to, form, own)
-    finally:
-        source.close()
+    own = keys(_project(key_file, bool(told.pseudonyms)))
+    with working("anonymising", as_json):
+        made = write(file, told, to, form=form, name=name or "", own=own)
     show(made.report, as_json, lambda: _tell(made.report, made.data, key_file))
 
 
-def _own(key_file: Path | None, has_names: bool) -> Own:
-    """Return the secrets of this run; what is drawn is gone with it."""
-    from bridleway.extract.afterwards import Own
-    from bridleway.extract.pseudonyms import Names
-    from bridleway.sources.spelling import spelled
-
-    names = secrets.token_bytes(_KEY_BYTES)
-    if key_file is not None:
-        if not has_names:
-            raise UsageError("A key file is given, and no column leaves as a pseudonym.",
-                             "Leave --key-file out.", where=key_file.name)  # fmt: skip
-        try:
-            names = key_file.read_bytes().strip()
-        except OSError as error:
-            raise UsageError(
-                f"The key file cannot be read ({error.strerror}).",
-                "Name a file that is there.",
-                where=key_file.name,
-            ) from None
-        if len(names) < _KEY_BYTES:
-            raise UsageError(
-                f"The key file holds fewer than {_KEY_BYTES} bytes.",
-                "Make one: head -c 32 /dev/urandom | base64 > project.key",
-                where=key_file.name,
-            )
-    return Own(secrets.token_bytes(_KEY_BYTES), Names(names, spelled))
+def _project(key_file: Path | None, has_names: bool) -> bytes | None:
+    """Return the secret of a project's pseudonyms from a file, None where no file is given."""
+    if key_file is None:
+        return None
+    if not has_names:
+        raise UsageError(
+            "A key file is given, and no column leaves as a pseudonym.",
+            "Leave --key-file out.",
+            where=key_file.name,
+        )
+    try:
+        found = key_file.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(
+            f"The key file cannot be read ({error.strerror}).",
+            "Name a file that is there.",
+            where=key_file.name,
+        ) from None
+    if len(found) < _KEY_BYTES:
+        raise UsageError(
+            f"The key file holds fewer than {_KEY_BYTES} bytes.",
+            "Make one: head -c 32 /dev/urandom | base64 > project.key",
+            where=key_file.name,
+        )
+    return found
 
 
 def _body(

@@ -28,6 +28,7 @@ Recoding: TypeAlias = OneOf["full-domain", "local"]
 Distance: TypeAlias = OneOf["equal", "ordered", "hierarchical"]
 
 BUILDERS = "bridleway.extract.builders"
+FILES = {"file": "path", "mapping": "file"}  # builders that read a file, and the option naming it
 CLASSES = (
     "quasi-identifier", "sensitive", "identifier", "pseudonym", "entity", "plain", "free-text",
 )  # fmt: skip

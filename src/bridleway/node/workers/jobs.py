@@ -6,11 +6,12 @@ statistical trials and where there is no fork.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from bridleway.errors import Fault, Refused, UsageError
@@ -31,6 +32,10 @@ from bridleway.techniques.changes import Followed
 from bridleway.techniques.federated import vector
 from bridleway.techniques.frames import Frame, to_ipc
 from bridleway.techniques.tokens import question_key
+
+if TYPE_CHECKING:
+    from bridleway.extract.engine import Work
+    from bridleway.extract.recipe import Recipe
 
 
 @dataclass
@@ -127,40 +132,22 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     """
     from bridleway.extract import engine, make, members
     from bridleway.extract.afterwards import Own
-    from bridleway.extract.changing import changed
     from bridleway.extract.pseudonyms import Names
-    from bridleway.extract.recipe import read_recipe
-    from bridleway.sources.compile import query_of
     from bridleway.sources.identity import normalise
-    from bridleway.sources.listing import PERSON, rows_of
+    from bridleway.sources.listing import PERSON
     from bridleway.sources.spelling import spelled
     from bridleway.techniques.tokens import tokens_of
 
     asked, facts = told["task"], TableFacts.from_json(told["facts"])
-    listing = asked_from_json(told["listing"])
-    if not isinstance(listing, Listing):
-        raise UsageError("An extract is made of a listing.", "Write SELECT columns FROM table.")
-    recipe = read_recipe(told["recipe"])
-    # Where each person has one row at most, rows are people.
-    entity = None if PEOPLE in facts.one_row_per else PERSON
-    types = {key.column: key.identifier for key in facts.entities.values()}
-    named = (replace(p, identifier=p.identifier or types.get(p.column)) for p in recipe.pseudonyms)
-    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity, pseudonyms=tuple(named))
-    source = _connected(asked, told)
-
     own = Own(bytes.fromhex(told["chance"]), Names(bytes.fromhex(told["names"]), spelled))
-
-    def run_at_source(work: engine.Work) -> Any:
-        query = query_of(work.expression, source.dialect, work.lent)
-        return query.schema, source.read(query)
+    source = _connected(asked, told)
 
     def marks(people: Any) -> Any:
         found = normalise(people, facts.entities[PEOPLE].identifier)
         return tokens_of(found.blocks, bytes.fromhex(told["mark"]))[0]
 
     try:
-        rows, run = changed(rows_of(source, facts, listing), recipe, run_at_source)
-        listed = rows if entity else rows.drop(PERSON)
+        recipe, rows, listed, run = _listed(source, facts, told)
         solution = make.solved(listed, recipe, run)
         schema, batches = run(engine.members(rows, solution, PERSON))
         mine = members.members_of(batches, schema, recipe, marks)
@@ -184,6 +171,52 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     )
 
 
+def curve(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
+    """At the source: what every k and every share of left-out rows would cost an extract."""
+    from bridleway.extract.curves import curve_of
+
+    source = _connected(told["task"], told)
+    try:
+        recipe, _, listed, run = _listed(source, TableFacts.from_json(told["facts"]), told)
+        made = curve_of(listed, recipe, run)
+    finally:
+        source.close()
+    return Done({"curve": json.dumps(made.to_json())})  # a message holds no fractions
+
+
+def _listed(
+    source: Source, facts: TableFacts, told: Mapping[str, Any]
+) -> tuple[Recipe, Any, Any, Callable[[Work], Any]]:
+    """Return an extract's recipe, its rows with whose each is, the rows as it takes them, and
+    what runs work on them.
+    """
+    from bridleway.extract.changing import changed
+    from bridleway.extract.recipe import read_recipe
+    from bridleway.sources.listing import PERSON, rows_of
+
+    listing = asked_from_json(told["listing"])
+    if not isinstance(listing, Listing):
+        raise UsageError("An extract is made of a listing.", "Write SELECT columns FROM table.")
+    recipe = read_recipe(told["recipe"])
+    # Where each person has one row at most, rows are people.
+    entity = None if PEOPLE in facts.one_row_per else PERSON
+    types = {key.column: key.identifier for key in facts.entities.values()}
+    named = (replace(p, identifier=p.identifier or types.get(p.column)) for p in recipe.pseudonyms)
+    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity, pseudonyms=tuple(named))
+    rows, run = changed(rows_of(source, facts, listing), recipe, _runner(source))
+    return recipe, rows, rows if entity else rows.drop(PERSON), run
+
+
+def _runner(source: Source) -> Callable[[Work], Any]:
+    from bridleway.sources.compile import query_of
+
+    def run_at_source(work: Work) -> Any:
+        query = query_of(work.expression, source.dialect, work.lent)
+        return query.schema, source.read(query)
+
+    return run_at_source
+
+
 def snapshot(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     """Return the digest of a source as it stands now."""
     source = _connected(told["whole"], told)
@@ -200,6 +233,7 @@ JOBS: dict[str, Job] = {
     "meet": meet,
     "released": released,
     "extract": extract,
+    "curve": curve,
     "snapshot": snapshot,
 }
 
