@@ -61,6 +61,13 @@ MEASURED: dict[str, Any] = {
     },
     "sensitive": {"occupation": {"fewest": 2, "surest": 0.8, "farthest": 0.3}},
 }
+POINT: dict[str, Any] = {
+    "k": 5,
+    "left_out": 1346,
+    "share_left_out": 0.0446,
+    "score": 0.242,
+    "levels": {"tenure": 0},
+}
 SHAPES: dict[str, dict[str, Any]] = {
     "init": {"workspace": "trial", "nodes": [{"node": "council", "name": "Council"}]},
     "status": {
@@ -108,6 +115,27 @@ SHAPES: dict[str, dict[str, Any]] = {
         "refused": {"error": "refused", "...": "as errors are printed"},
         "receipt": "verified",
         "checks": ["signed by its issuer, 'fairway-trust', whose key is in the trust file"],
+    },
+    "extract make": {
+        "outcome": "answered",
+        "request": "d76af8fb3e934ea29e4a532d684d96a5",
+        "folder": "out",
+        "extract": {
+            "rows": 30162,
+            "format": "parquet",
+            "files": {"data.parquet": "8ea059a749aca399...", "...": "a SHA-256 per file"},
+        },
+        "cost": 1,
+    },
+    "extract plan": {
+        "k": 5,
+        "suppression": 0.05,
+        "recoding": "full-domain",
+        "rows": 30162,
+        "proposed": POINT,
+        "curve": [POINT],
+        "ks": [2, 3, 4, 5],
+        "search": {"nodes": 12960, "looked_at": 1650, "gap": 0.0},
     },
     "person add": {
         "person": "council/ann",
@@ -258,6 +286,10 @@ SHAPES: dict[str, dict[str, Any]] = {
 NOTES = {
     "ask": '`values` is null where the cell is withheld; a margin\'s key is `{"all": true}`; a group '
     "of missing values has the key null. Sums, means and shares are decimal text.",
+    "extract make": "`bridleway extract PASSPORT` is short for it. `folder` and `extract` are null where "
+    "the extract is withheld; then the exit code is 4.",
+    "extract plan": "For the controller of the source: exact figures, which nobody else is shown. "
+    "`levels` is null where they differ from row to row.",
     "passport sign": "Decisions: a controller or guardian may `approve`, `approve_with_conditions`, "
     "`ask_changes`, `refuse`, `suspend`, `lift` or `revoke`; a data protection officer or lawyer "
     "`advise`s; a leader `back`s.",
