@@ -48,7 +48,21 @@ ERROR: dict[str, Any] = {
 }
 
 # One example of what `--json` prints, per command. Keys are stable; new ones may be added.
-MEASURED: dict[str, Any] = {
+BEFORE: dict[str, Any] = {
+    "risk": {
+        "records": 30162,
+        "classes": 11090,
+        "smallest": 1,
+        "highest": 1.0,
+        "average": 0.368,
+        "at_risk": 0.4529,
+        "unique": 7655,
+    },
+    "sensitive": {
+        "occupation": {"fewest": 1, "surest": 1.0, "farthest": 0.99, "certain": 0.292}
+    },
+}
+AFTER: dict[str, Any] = {
     "risk": {
         "records": 30162,
         "classes": 2637,
@@ -59,7 +73,15 @@ MEASURED: dict[str, Any] = {
         "unique": 0,
         "sizes": [[5, 310]],
     },
-    "sensitive": {"occupation": {"fewest": 2, "surest": 0.8, "farthest": 0.3}},
+    "sensitive": {
+        "occupation": {
+            "fewest": 2,
+            "surest": 0.8,
+            "farthest": 0.3,
+            "farthest_in_file": 0.3,
+            "certain": 0.0,
+        }
+    },
 }
 POINT: dict[str, Any] = {
     "k": 5,
@@ -84,10 +106,20 @@ SHAPES: dict[str, dict[str, Any]] = {
     "ask": ANSWER,
     "anonymise": {
         "report": 1,
+        "asked": {
+            "k": 5,
+            "suppression": 0.05,
+            "recoding": "local",
+            "quasi_identifiers": ["age"],
+            "sensitive": {"occupation": {"l": 2, "t": 0.3, "distance": "equal"}},
+            "plain": [],
+            "dropped": [],
+        },
         "rows": {"before": 30162, "after": 30162, "left_out": 0},
         "unit": "rows",
-        "before": MEASURED,
-        "after": MEASURED,
+        "before": BEFORE,
+        "after": AFTER,
+        "class_sizes": [{"from": 1, "to": 1, "before": 7655, "after": 0}],
         "utility": {
             "score": 0.12,
             "granularity": 0.86,
@@ -96,7 +128,21 @@ SHAPES: dict[str, dict[str, Any]] = {
             "discernibility": 0.99,
             "aecs": 0.99,
         },
-        "columns": {"age": {"granularity": 0.75, "levels": [0, 1, 2]}},
+        "columns": {
+            "age": {
+                "granularity": 0.75,
+                "levels": [0, 1, 2],
+                "highest_level": 4,
+                "why": {"rule": "too-many-left-out", "sentence": "One level finer, about ..."},
+            }
+        },
+        "distances": {
+            "columns": {"age": {"total_variation": 0.135, "hellinger": 0.217}},
+            "pairs": [{"columns": ["age", "occupation"], "total_variation": 0.2}],
+            "not_compared": 0,
+        },
+        "absent": {"share": 0.0, "named": [], "columns": {}},
+        "classification": None,
         "search": None,
     },
     "verify": {

@@ -27,6 +27,7 @@ from bridleway.extract.locally import CHANGES
 from bridleway.extract.make import Made, make
 from bridleway.extract.pseudonyms import Names
 from bridleway.extract.recipe import read_recipe
+from bridleway.extract.report import report_on
 from bridleway.sources.compile import query_of
 from bridleway.sources.connect import connect
 
@@ -224,6 +225,9 @@ def test_changes_leave_in_their_columns_types(tmp_path: Path) -> None:
         "rent": {"round": {"to": "50"}}, "illness": {"pram": {"keep": "0.5"}},
     }  # fmt: skip
     assert made.report["changes"]["rent"] == {"method": "round", "to": "50"}
+    assert report_on(made.folder)["differs"] == []
+    page = (made.folder / "report.html").read_text()
+    assert "rounded to multiples of 50" in page and "changed by chance" in page
 
 
 def test_several_columns_are_averaged_together(tmp_path: Path) -> None:
@@ -255,6 +259,7 @@ def test_a_sensitive_column_that_is_drawn_says_what_its_model_holds_of(tmp_path:
     made = extract(tmp_path, table, body)
     contract = json.loads((made.folder / "contract.json").read_text())
     assert "before pram" in contract["columns"][1]["models_hold_of"]
+    assert report_on(made.folder)["differs"] == []
     table = pa.table({"area": ["a"] * 8, "s": ["x"] * 8})
     with pytest.raises(Refused):
         extract(tmp_path, table, body, name="same")

@@ -128,6 +128,7 @@ def test_it_is_said_loudly(tmp_path: Path) -> None:
     assert contract["columns"][0]["class"] == "pseudonym"
     for told in (contract, made.report):
         assert any("linkable" in w and "personal data" in w for w in told["warnings"])
+    assert "personal data" in (made.folder / "report.html").read_text()
     plain = extract(tmp_path, patients(), body(nhs="identifier") | {"pseudonyms": None}, name="no")
     assert "warnings" not in plain.report
 

@@ -147,7 +147,9 @@ def test_an_extract_leaves_anonymised_with_its_papers(clinic: Workspace, tmp_pat
     allow(clinic, passport())
     made = extract(clinic, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"data.parquet", "contract.json", "report.json", "SHA256SUMS", "receipt.json"}
+    assert names == {
+        "data.parquet", "contract.json", "report.json", "report.html", "SHA256SUMS", "receipt.json"
+    }  # fmt: skip
     for line in (tmp_path / "out" / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
@@ -174,7 +176,7 @@ def test_the_same_extract_is_charged_once_and_is_the_same(
     allow(clinic, passport())
     first, second = extract(clinic, tmp_path / "a"), extract(clinic, tmp_path / "b")
     assert (first.cost, second.cost) == (1, 0)
-    for name in ("data.parquet", "contract.json", "report.json", "SHA256SUMS"):
+    for name in ("data.parquet", "contract.json", "report.json", "report.html", "SHA256SUMS"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 

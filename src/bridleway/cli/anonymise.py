@@ -39,6 +39,10 @@ def anonymise(
         bool,
         typer.Option("--local", help="Levels may differ from row to row; nothing is left out."),
     ] = False,
+    classify: Annotated[
+        str | None,
+        typer.Option("--classify", help="A column: how well can it be predicted afterwards?"),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
     name: Annotated[
         str | None, typer.Option("--table", help="Which table, where the file holds several.")
@@ -58,6 +62,8 @@ def anonymise(
     from bridleway.extract.tables import keys
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
+    if classify is not None:
+        body["classify"] = classify
     told = read_recipe(body, recipe.name if recipe else "recipe")
     own = keys(_project(key_file, bool(told.pseudonyms)))
     with working("anonymising", as_json):
@@ -134,7 +140,7 @@ def _body(
 
 def _tell(report: dict[str, Any], data: Path, key_file: Path | None) -> None:
     rows, before, after = report["rows"], report["before"]["risk"], report["after"]["risk"]
-    say(f"{rows['after']:,} of {rows['before']:,} rows written to {data}")
+    say(f"{rows['after']:,} of {_number(rows['before'])} rows written to {data}")
     table(
         ["", "before", "after"],
         [
@@ -145,6 +151,17 @@ def _tell(report: dict[str, Any], data: Path, key_file: Path | None) -> None:
             ["rows at risk (over 20 %)", _percent(before["at_risk"]), _percent(after["at_risk"])],
         ],
     )
+    checked = report["classification"]
+    if checked is not None:
+        say(
+            f"'{checked['column']}' is predicted rightly in {_percent(checked['after'])} of rows "
+            f"(before: {_percent(checked['before'])}; the most frequent value alone: "
+            f"{_percent(checked['most_frequent'])})"
+        )
+    for group in report["absent"]["named"][:_NAMED]:
+        value = "(missing)" if group["value"] is None else group["value"]
+        say(f"far more left out than on average: {group['column']} {value} "
+            f"({_percent(group['share'])})")  # fmt: skip
     table(
         ["column", "levels", "detail kept"],
         [
@@ -163,7 +180,15 @@ def _tell(report: dict[str, Any], data: Path, key_file: Path | None) -> None:
         say("The key of the pseudonyms is "
             + ("in the key file: whoever has it can make them again." if key_file
                else "gone: nobody can make the same ones again."))  # fmt: skip
+    say(f"More, and why: {data.parent / 'report.html'}")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+_NAMED = 5  # groups that are far from the average
+
+
+def _number(count: int | str) -> str:
+    return count if isinstance(count, str) else f"{count:,}"
+
+
+def _percent(share: float | str) -> str:
+    return share if isinstance(share, str) else f"{100 * share:.1f} %"

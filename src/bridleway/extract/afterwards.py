@@ -19,7 +19,7 @@ from bridleway import parts
 from bridleway.errors import Fault
 from bridleway.extract import engine
 from bridleway.extract.chance import Chance, derived
-from bridleway.extract.changing import Run
+from bridleway.extract.engine import Run
 from bridleway.extract.locally import REDACTORS
 from bridleway.extract.pseudonyms import Names, pseudonym
 from bridleway.extract.recipe import Recipe

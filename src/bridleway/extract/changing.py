@@ -5,7 +5,7 @@ They come before anything is counted: what follows sees the values that are rele
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,12 +14,10 @@ import pyarrow as pa
 
 from bridleway.errors import UsageError
 from bridleway.extract.changes._kinds import Recodes, number_of
-from bridleway.extract.engine import MISSING, Work
+from bridleway.extract.engine import MISSING, Run, Work
 from bridleway.extract.locally import Change
 from bridleway.extract.recipe import Recipe
 from bridleway.extract.table import ROWS
-
-Run = Callable[[Work], tuple[pa.Schema, Iterator[pa.RecordBatch]]]
 
 
 @dataclass(frozen=True)

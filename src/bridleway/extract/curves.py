@@ -31,7 +31,7 @@ from bridleway.extract.table import ROWS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from bridleway.extract.make import Run
+    from bridleway.extract.engine import Run
 
 KS = tuple(range(2, 21))
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1)  # of rows left out, that are told in words

@@ -7,9 +7,9 @@ tables that it joins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -29,13 +29,21 @@ class Work:
     lent: Mapping[str, pa.Table]
 
 
+# Runs work where the table lives.
+Run: TypeAlias = Callable[[Work], tuple[pa.Schema, Iterator[pa.RecordBatch]]]
+
+
 def count(table: Any, recipe: Recipe) -> Work:
     """Return how to count the distinct combinations of what is searched.
 
     The result has a text column for each, and `ROWS`.
     """
     names = [q.name for q in recipe.quasi] + [s.name for s in recipe.sensitive]
-    names += [] if recipe.entity is None else [recipe.entity]
+    return counted(table, names + ([] if recipe.entity is None else [recipe.entity]))
+
+
+def counted(table: Any, names: Sequence[str]) -> Work:
+    """Return how to count the distinct combinations of columns, as text."""
     text = table.select(**{name: table[name].cast("string") for name in names})
     return Work(text.group_by(names).agg(**{ROWS: text.count()}), {})
 

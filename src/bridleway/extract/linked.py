@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from bridleway.errors import Refused
 from bridleway.extract import engine
-from bridleway.extract.changing import Run
+from bridleway.extract.engine import Run
 from bridleway.extract.locally import Pseudonym
 from bridleway.extract.members import Members, members_of, together_safe
 from bridleway.extract.pseudonyms import Names, marks

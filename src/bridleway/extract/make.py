@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
@@ -16,17 +13,15 @@ from bridleway.extract import engine, telling
 from bridleway.extract.afterwards import Own, afterwards, steps_of
 from bridleway.extract.changing import changed
 from bridleway.extract.check import check_file
-from bridleway.extract.classes import Classes, classes_of
-from bridleway.extract.engine import Work
+from bridleway.extract.classify import classified
+from bridleway.extract.contract import contract_of
+from bridleway.extract.engine import Run
 from bridleway.extract.linked import require_hidden
-from bridleway.extract.measure import disclosure, risk, utility
+from bridleway.extract.papers import SUMS, papers
 from bridleway.extract.recipe import Recipe, require_declared
+from bridleway.extract.report import report_of
 from bridleway.extract.solve import Solution, solve
 from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
-
-CONTRACT, REPORT, SUMS = "contract.json", "report.json", "SHA256SUMS"
-
-Run = Callable[[Work], tuple[pa.Schema, Iterator[pa.RecordBatch]]]
 
 
 @dataclass(frozen=True)
@@ -104,19 +99,15 @@ def write(
     wanted = solution.rows - solution.suppressed
     check_file(path, form, solution.recipe, wanted, _whole(solution, form))
     contract = contract_of(solution, schema, f"data.{form}") | telling.contract(solution.recipe)
-    return Written(rows, contract, report_of(solution, rows) | telling.report(solution))
+    report = report_of(solution, rows, classified(solution, table, run))
+    return Written(rows, contract, report | telling.report(solution))
 
 
 def add_papers(folder: Path, written: Written) -> None:
-    """Write contract, report and checksums beside the data."""
-    (folder / CONTRACT).write_text(paper(written.contract), encoding="utf-8")
-    (folder / REPORT).write_text(paper(written.report), encoding="utf-8")
+    """Write contract, reports and checksums beside the data."""
+    for name, text in papers(written.contract, written.report).items():
+        (folder / name).write_text(text, encoding="utf-8")
     (folder / SUMS).write_text(checksums(folder), encoding="utf-8")
-
-
-def paper(told: dict[str, Any]) -> str:
-    """Return a paper of an extract as the text of its file."""
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
 def _whole(solution: Solution, form: str) -> dict[str, dict[str | None, float]]:
@@ -127,93 +118,3 @@ def _whole(solution: Solution, form: str) -> dict[str, dict[str | None, float]]:
         written = plain_text(values) if form == "csv" else values
         made[name] = dict(zip(written, shares, strict=True))
     return made
-
-
-def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, Any]:
-    """Return what a recipient may rely on: the columns, their types, classes and levels."""
-    recipe = solution.recipe
-    classes = {q.name: "quasi-identifier" for q in recipe.quasi}
-    classes |= {s.name: "sensitive" for s in recipe.sensitive}
-    columns = []
-    for field in schema:
-        one: dict[str, Any] = {
-            "name": field.name,
-            "type": str(field.type),
-            "class": classes.get(field.name, "plain"),
-            **telling.column(recipe, field.name),
-        }
-        if one["class"] == "quasi-identifier" and "microaggregated" not in one:
-            at = [q.name for q in recipe.quasi].index(field.name)
-            levels = np.unique(solution.levels[solution.kept, at]).tolist()
-            one |= {"levels": levels, "highest_level": solution.hierarchies[at].levels - 1}
-        columns.append(one)
-    return {
-        "contract": 1,
-        "data": data,
-        "columns": columns,
-        "k": recipe.k,
-        "recoding": recipe.recoding,
-        "sensitive": {
-            s.name: {
-                key: value
-                for key, value in (
-                    ("l", s.distinct), ("entropy-l", s.entropy), ("recursive", s.recursive),
-                    ("t", s.t), ("distance", s.distance if s.t is not None else None),
-                    ("beta", s.beta),
-                )
-                if value is not None
-            }
-            for s in recipe.sensitive
-        },
-        "left_out": list(recipe.dropped) + ([] if recipe.entity is None else [recipe.entity]),
-    }  # fmt: skip
-
-
-def report_of(solution: Solution, rows: int) -> dict[str, Any]:
-    """Return risk before and after, and what is left of the table's use."""
-    encoded, hierarchies = solution.encoded, solution.hierarchies
-    groups, unit = encoded.groups, encoded.unit
-    together = solution.together()
-    names, owner = np.unique(together[solution.kept], return_inverse=True)
-    extras = [
-        groups.layout.extra_values(groups.words, place)[solution.kept]
-        for place in range(len(unit.extras))
-    ]
-    after = Classes(len(names), owner, groups.counts[solution.kept], extras, unit)
-    before = classes_of(groups, unit)
-
-    def told(classes: Classes) -> dict[str, Any]:
-        return {
-            "risk": asdict(risk(classes.size)),
-            "sensitive": {
-                name: asdict(
-                    disclosure(classes.pairs(place), classes.number, encoded.distribution(name))
-                )
-                for place, name in enumerate(encoded.sensitive)
-            },
-        }
-
-    quality = asdict(utility(groups, hierarchies, solution.levels, solution.kept, together))
-    columns = quality.pop("columns")
-    return {
-        "report": 1,
-        "rows": {"before": solution.rows, "after": rows, "left_out": solution.suppressed},
-        "unit": "rows" if unit.entities is None else "distinct entities",
-        "before": told(before),
-        "after": told(after),
-        "utility": quality,
-        "columns": {
-            one.column: {
-                "granularity": granularity,
-                "levels": np.unique(solution.levels[solution.kept, place]).tolist(),
-            }
-            for place, (one, granularity) in enumerate(zip(hierarchies, columns, strict=True))
-        },
-        "search": None
-        if solution.found is None
-        else {
-            "nodes": solution.found.nodes,
-            "looked_at": solution.found.looked_at,
-            "gap": solution.found.gap,
-        },
-    }

@@ -17,6 +17,8 @@ from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Groups, Numbers
 from bridleway.extract.models import Floats
 
+_MOST_CLASSES = 1 << 62
+
 AT_RISK = 0.2  # a record that is found with more than this probability is at risk
 
 
@@ -86,6 +88,12 @@ def disclosure(pairs: Pairs, number: int, whole: Floats) -> Disclosure:
     )
 
 
+def certain(pairs: Pairs, sizes: Numbers) -> int:
+    """Return how many units are in classes that hold one value alone; sizes: of the classes."""
+    alone = np.bincount(pairs.owner, minlength=len(sizes)) == 1
+    return int(sizes[alone].sum())
+
+
 @dataclass(frozen=True)
 class Utility:
     """Quality figures: 1 untouched, 0 nothing left.
@@ -119,13 +127,13 @@ def utility(
         level = levels[:, column]
         table = np.array(one.shares)
         share = np.where(kept, table[level, leaves[column]], 1.0)
-        mean, floor = float(counts @ share / total), 1 / len(one.leaves)
+        mean, floor = float((counts * share).sum() / total), 1 / len(one.leaves)
         shares.append(mean)
         least.append(floor)
         losses.append((mean - floor) / (1 - floor) if floor < 1 else 0.0)
         top = max(one.levels - 1, 1)
-        lowest = _lowest_with_the_same_name(one)[level, leaves[column]]
-        steps.append(float(counts @ np.where(kept, lowest / top, 1.0) / total))
+        lowest = lowest_with_the_same_name(one)[level, leaves[column]]
+        steps.append(float((counts * np.where(kept, lowest / top, 1.0)).sum() / total))
         entropies.append(_entropy_loss(one, counts, leaves[column], level, kept))
     lost, most = (sum(part) for part in zip(*entropies, strict=True))
     product = float(np.prod([(1 + loss) ** (1 / len(losses)) for loss in losses]))
@@ -142,15 +150,15 @@ def utility(
     )
 
 
-def _lowest_with_the_same_name(one: Hierarchy) -> Numbers:
+def lowest_with_the_same_name(one: Hierarchy) -> Numbers:
     """Return for each level and leaf the lowest level at which the leaf has that name."""
     made = np.tile(np.arange(one.levels)[:, None], (1, len(one.leaves)))
-    names = np.array([[one.label(level, leaf) for leaf in range(len(one.leaves))] for level in
-                      range(one.levels)], dtype=object)  # fmt: skip
+    names = [np.array(labels, dtype=object) for labels in one.labels]
     for level in range(1, one.levels):
         for below in range(level - 1, -1, -1):
-            same = names[level] == names[below]
-            made[level][same] = below
+            if set(one.labels[level]) & set(one.labels[below]):
+                same = names[level][one.codes[level]] == names[below][one.codes[below]]
+                made[level][same] = below
     return made
 
 
@@ -207,6 +215,7 @@ def class_of(
 ) -> Numbers:
     """Return the released class of each combination: alike in the name of every column."""
     made = np.zeros(len(levels), dtype=np.int64)
+    room = 1
     for column, one in enumerate(hierarchies):
         names: dict[str | None, int] = {}
         by_level = [
@@ -214,5 +223,9 @@ def class_of(
             for labels, codes in zip(one.labels, one.codes, strict=True)
         ]
         code = np.array(by_level)[levels[:, column], leaves[column]]
-        made = np.unique(made * len(names) + code, return_inverse=True)[1]
-    return made
+        if room * len(names) >= _MOST_CLASSES:
+            made = np.unique(made, return_inverse=True)[1]
+            room = int(made.max(initial=0)) + 1
+        made = made * len(names) + code
+        room *= len(names)
+    return np.unique(made, return_inverse=True)[1]

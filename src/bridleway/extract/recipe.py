@@ -96,7 +96,8 @@ class Recipe:
     text; plain: columns that leave as they are; entity: whose distinct values k counts. changes:
     of sensitive and plain columns; pseudonyms: identifiers that leave as keyed pseudonyms, and
     why; redacted: free text that leaves with what is found in it replaced. suppress: whether rows
-    that stay too few are left out, or cells of theirs.
+    that stay too few are left out, or cells of theirs; classify: the column whose prediction the
+    report checks.
     """
 
     quasi: tuple[Quasi, ...]
@@ -107,6 +108,7 @@ class Recipe:
     k: int = K
     suppression: float = SUPPRESSION
     recoding: Recoding = "full-domain"
+    classify: str | None = None
     suppress: str = "rows"
     changes: tuple[Change, ...] = ()
     pseudonyms: tuple[Pseudonym, ...] = ()
@@ -171,7 +173,7 @@ class _Reader:
         self.where = where
 
     def recipe(self, body: object) -> Recipe:
-        known = ("k", "suppression", "recoding", "suppress", "pseudonyms", "columns")
+        known = ("k", "suppression", "recoding", "suppress", "pseudonyms", "classify", "columns")
         told = self._record(body, "", known)
         columns = self._record(told.get("columns"), "columns", None)
         quasi: list[Quasi] = []
@@ -235,12 +237,26 @@ class _Reader:
             self._whole(told, "k", 1, K) or K,
             self._number(told, "suppression", 0, 1, SUPPRESSION) or 0.0,
             recoding,
+            self._classify(told.get("classify"), columns, others),
             suppress,
             changes_of(columns, [s.name for s in sensitive] + others["plain"], self._at),
             pseudonyms,
             why,
             redacted,
         )
+
+    def _classify(
+        self, name: object, columns: Mapping[str, Any], others: Mapping[str, list[str]]
+    ) -> str | None:
+        if name is None:
+            return None
+        away = {*others["identifier"], *others["free-text"], *others["entity"]}
+        away |= {*others["pseudonym"]}
+        leaves = [column for column in columns if column not in away]
+        if name not in leaves:
+            self._wrong(f"No column '{name}' leaves.{nearest(str(name), leaves)}",
+                        "Name a column that does.", "classify")  # fmt: skip
+        return str(name)
 
     def _quasi(self, name: str, said: object, path: str) -> Quasi:
         one = self._record(said, path, ("class", "hierarchy", "level", "microaggregate"))

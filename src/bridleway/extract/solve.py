@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +30,9 @@ class Solution:
 
     levels: shape (combinations, columns), the level of each combination of `encoded.groups`;
     kept: whether it leaves. node: the level of each column, where all rows have the same; found:
-    what the search found. general: the levels of columns where cells are not blanked. means: by
-    column, what combinations are called in it instead of what its level says: codes, shape
-    (combinations,), and the names by code.
+    what the search found. general: the levels of columns but where cells are blanked or averaged;
+    means: by column, what combinations are called in it instead of what its level says: codes,
+    shape (combinations,), and the names by code.
     """
 
     recipe: Recipe
@@ -45,6 +46,11 @@ class Solution:
     means: Mapping[int, tuple[Numbers, list[str | None]]] = field(default_factory=dict)
 
     @property
+    def searched(self) -> Node | None:
+        """The levels that the search chose; some cells may be blanked, or averaged, since."""
+        return self.node or self.general
+
+    @property
     def rows(self) -> int:
         """How many rows the table has."""
         return int(self.encoded.groups.counts.sum())
@@ -54,13 +60,17 @@ class Solution:
         """How many rows do not leave."""
         return int(self.encoded.groups.counts[~self.kept].sum())
 
+    @cached_property
+    def leaves(self) -> tuple[Numbers, ...]:
+        """Per column the original value of each combination, as its place among the leaves."""
+        groups = self.encoded.groups
+        return tuple(groups.layout.leaves(groups.words, n) for n in range(len(self.hierarchies)))
+
     def codes(self, column: int) -> tuple[Numbers, list[str | None]]:
         """Return what each combination is called in a column: codes, and the names by code."""
         if column in self.means:
             return self.means[column]
-        one = self.hierarchies[column]
-        groups = self.encoded.groups
-        leaves = groups.layout.leaves(groups.words, column)
+        one, leaves = self.hierarchies[column], self.leaves[column]
         starts = np.cumsum([0, *(len(names) for names in one.labels)])
         codes = starts[self.levels[:, column]] + one.codes[self.levels[:, column], leaves]
         return codes, [name for names in one.labels for name in names]
@@ -214,7 +224,7 @@ def _averaged(solution: Solution, asked: Sequence[Model]) -> Solution:
     others = [n for n in range(len(solution.hierarchies)) if n not in places]
     owner = together([solution.codes(column) for column in others], len(solution.kept))
     means = averaged(solution.encoded, places, owner, solution.kept, solution.recipe.k, asked)
-    return replace(solution, node=None, means=means)
+    return replace(solution, node=None, general=solution.searched, means=means)
 
 
 def together(columns: Sequence[tuple[Numbers, list[str | None]]], number: int) -> Numbers:

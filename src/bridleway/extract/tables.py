@@ -17,7 +17,8 @@ from bridleway.errors import Fault, UsageError, nearest
 from bridleway.extract.afterwards import Own
 from bridleway.extract.changing import changed
 from bridleway.extract.curves import KS, Curve, curve_of
-from bridleway.extract.make import Made, Run, make
+from bridleway.extract.engine import Run
+from bridleway.extract.make import Made, make
 from bridleway.extract.pseudonyms import Names
 from bridleway.extract.recipe import Recipe, read_recipe, require_declared
 from bridleway.sources.compile import query_of

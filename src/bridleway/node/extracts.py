@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from bridleway.ask import Asking
 from bridleway.errors import Gap, Refused, UsageError
-from bridleway.extract.make import CONTRACT, REPORT, SUMS, require_format
+from bridleway.extract.make import require_format
+from bridleway.extract.papers import PAPERS, SUMS
 from bridleway.extract.recipe import FILES, read_recipe
 from bridleway.extract.write import checksums, whole_folder
 from bridleway.keys.age import SUFFIX, require_recipients, seal_file
@@ -199,8 +200,8 @@ class Extracts:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         with whole_folder(self.folder / unit) as partial_folder:
             (partial_folder / f"data.{form}").write_bytes(data)
-            for name, text in zip((CONTRACT, REPORT), done["papers"], strict=True):
-                (partial_folder / name).write_text(text, encoding="utf-8")
+            for name in PAPERS:
+                (partial_folder / name).write_text(done["papers"][name], encoding="utf-8")
             (partial_folder / SUMS).write_text(checksums(partial_folder), encoding="utf-8")
             files = sums_of(partial_folder)
         return {

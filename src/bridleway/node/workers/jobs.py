@@ -132,6 +132,7 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     """
     from bridleway.extract import engine, make, members
     from bridleway.extract.afterwards import Own
+    from bridleway.extract.papers import papers
     from bridleway.extract.pseudonyms import Names
     from bridleway.sources.identity import normalise
     from bridleway.sources.listing import PERSON
@@ -164,9 +165,9 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         raise
     finally:
         source.close()
-    papers = [make.paper(told) for told in (written.contract, written.report)]
+    beside = papers(written.contract, written.report)
     return Done(
-        {"withheld": False, "rows": written.rows, "papers": papers},
+        {"withheld": False, "rows": written.rows, "papers": beside},
         [block, memoryview(mine.to_bytes())],
     )
 
