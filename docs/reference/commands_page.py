@@ -133,11 +133,20 @@ SHAPES: dict[str, dict[str, Any]] = {
                 "granularity": 0.75,
                 "levels": [0, 1, 2],
                 "highest_level": 4,
-                "why": {"rule": "too-many-left-out", "sentence": "One level finer, about ..."},
+                "why": {
+                    "rule": "too-many-left-out",
+                    "sentence": "One level finer, about 2,085 rows (6.9 %) would stand in ...",
+                    "left_out": 2085,
+                    "share": 0.0691,
+                    "because": [{"rows": "in groups of fewer than 5 rows", "share": 0.0675}],
+                },
             }
         },
         "distances": {
-            "columns": {"age": {"total_variation": 0.135, "hellinger": 0.217}},
+            "columns": {
+                "age": {"total_variation": 0.135, "hellinger": 0.217},
+                "occupation": {"total_variation": 0.0, "hellinger": 0.0},
+            },
             "pairs": [{"columns": ["age", "occupation"], "total_variation": 0.2}],
             "not_compared": 0,
         },

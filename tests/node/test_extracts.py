@@ -211,6 +211,39 @@ def test_a_recipe_is_never_looser_than_the_catalogue(
 
 
 @pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"population": {"k": 20}}, "table of the population"),
+        ({"population": {"presence": {"most": "0.5"}}}, "table of the population"),
+        ({"columns": {**RECIPE["columns"], "visits": {"class": "set"}}}, "extracts of sets"),
+    ],
+)
+def test_what_passports_cannot_hold_is_refused(
+    clinic: Workspace, changes: dict[str, Any], said: str
+) -> None:
+    """In one sentence, when the passport is handed in."""
+    with pytest.raises(Gap, match=said) as caught:
+        submit(clinic, passport(extracts={"patients": {**RECIPE, **changes}}))
+    assert caught.value.code == "recipe"
+
+
+def test_the_uniques_of_the_population_are_estimated(clinic: Workspace, tmp_path: Path) -> None:
+    """A passport may say which part of the population the table is, and who needs a value."""
+    columns = {
+        **RECIPE["columns"],
+        "sex": {"class": "quasi-identifier", "missing": "leave-out"},
+    }
+    told = {**RECIPE, "columns": columns, "population": {"fraction": "0.01"}}
+    allow(clinic, passport(extracts={"patients": told}))
+    extract(clinic, tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    people = report["before"]["risk"]["records"]
+    assert report["before"]["population_uniques"]["people"] == people * 100
+    assert report["after"]["population_uniques"]["uniques"] == 0
+    assert report["rows"]["missing"] == 0
+
+
+@pytest.mark.parametrize(
     ("text", "columns"),
     [
         ("SELECT age, sex FROM patients", RECIPE["columns"]),

@@ -133,6 +133,10 @@ def plan(
     name: Annotated[
         str | None, typer.Option("--table", help="Which table, where the file holds several.")
     ] = None,
+    population: Annotated[
+        Path | None,
+        typer.Option("--population", help="For a file: a table of its population."),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Also draw the curve to a PNG or SVG.")
     ] = None,
@@ -144,7 +148,7 @@ def plan(
         require_picture(plot)
     with working("Counting combinations, looking at every k ...", as_json):
         if recipe is not None:
-            made = _plan_of_file(what, recipe, name)
+            made = _plan_of_file(what, recipe, name, population)
         else:
             with at(workspace) as place:
                 made = place.curve(_passport(place, what), question)
@@ -153,11 +157,12 @@ def plan(
     show(made.to_json(), as_json, lambda: _tell_curve(made, question or "EXTRACT"))
 
 
-def _plan_of_file(path: str, recipe: Path, name: str | None) -> Any:
+def _plan_of_file(path: str, recipe: Path, name: str | None, population: Path | None) -> Any:
     from bridleway.documents import read_yaml_file
     from bridleway.extract.tables import curve
 
-    return curve(path, read_yaml_file(recipe).value, name=name or "", where=recipe.name)
+    told = read_yaml_file(recipe).value
+    return curve(path, told, name=name or "", where=recipe.name, population=population)
 
 
 def _passport(place: Workspace, what: str) -> Passport:

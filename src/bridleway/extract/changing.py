@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bridleway.errors import UsageError
 from bridleway.extract.changes._kinds import Recodes, number_of
-from bridleway.extract.engine import MISSING, Run, Work
+from bridleway.extract.engine import Run, Work, absent_mark, as_text
 from bridleway.extract.locally import Change
 from bridleway.extract.recipe import Recipe
 from bridleway.extract.table import ROWS
@@ -22,10 +22,14 @@ from bridleway.extract.table import ROWS
 
 @dataclass(frozen=True)
 class _Known:
-    """What distinct combinations of some columns become. lent: `from_N` and `to_N`, as text."""
+    """What distinct combinations of some columns become.
+
+    lent: `from_N` and `to_N`, as text; absent: what stands for a missing value in `from_N`.
+    """
 
     names: tuple[str, ...]
     lent: pa.Table
+    absent: tuple[str, ...]
 
 
 def changed(table: Any, recipe: Recipe, run: Run) -> tuple[Any, Run]:
@@ -54,7 +58,7 @@ def changed(table: Any, recipe: Recipe, run: Run) -> tuple[Any, Run]:
 
 def _known(table: Any, change: Change, part: Recodes, run: Run) -> _Known:
     names = (change.column, *part.also)
-    text = table.select(**{f"from_{n}": table[name].cast("string") for n, name in enumerate(names)})
+    text = table.select(**{f"from_{n}": as_text(table, name) for n, name in enumerate(names)})
     counted = text.group_by([f"from_{n}" for n in range(len(names))]).agg(**{ROWS: text.count()})
     schema, batches = run(Work(counted.limit(part.most + 1), {}))
     found = pa.Table.from_batches(batches, schema)
@@ -71,9 +75,9 @@ def _known(table: Any, change: Change, part: Recodes, run: Run) -> _Known:
         _require_fits(name, table[name].type(), values)
     lent: dict[str, Any] = {}
     for n, values in enumerate(made):
-        lent[f"from_{n}"] = found[f"from_{n}"].cast(pa.string()).fill_null(MISSING)
+        lent[f"from_{n}"] = found[f"from_{n}"].cast(pa.string()).fill_null(absent_mark(columns[n]))
         lent[f"to_{n}"] = pa.array(values, pa.string())
-    return _Known(names, pa.table(lent))
+    return _Known(names, pa.table(lent), tuple(map(absent_mark, columns)))
 
 
 def _require_fits(name: str, kind: Any, values: Sequence[str | None]) -> None:
@@ -104,7 +108,7 @@ def _joined(table: Any, one: _Known, name: str) -> Any:
 
     lent = ibis.table(dict.fromkeys(one.lent.column_names, "string"), name=name)
     on = [
-        table[column].cast("string").fill_null(MISSING) == lent[f"from_{n}"]
+        as_text(table, column).fill_null(one.absent[n]) == lent[f"from_{n}"]
         for n, column in enumerate(one.names)
     ]
     joined = table.inner_join(lent, on)

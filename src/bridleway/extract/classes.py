@@ -52,7 +52,7 @@ class Classes:
 
     owner: the class of each combination, below `number`; counts: its rows; extras: per extra
     column the value of each combination. words: what tells the classes apart, where a model wants
-    to look them up in another table.
+    to look them up in another table; people: else how many of the population each stands for.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Classes:
         extras: Sequence[Numbers],
         unit: Unit,
         words: tuple[Words, ...] = (),
+        people: Numbers | None = None,
     ) -> None:
         self.number = number
         self.owner = owner
@@ -70,6 +71,7 @@ class Classes:
         self.extras = extras
         self.unit = unit
         self.words = words
+        self.people = people
 
     @cached_property
     def rows(self) -> Numbers:

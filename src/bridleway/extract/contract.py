@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from bridleway.extract import telling
 from bridleway.extract.absent import left_out_people
+from bridleway.extract.beside import promised
 from bridleway.extract.few import totals
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import lowest_with_the_same_name
@@ -24,6 +25,9 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
     quasi = [one.name for one in recipe.quasi]
     classes = dict.fromkeys(quasi, "quasi-identifier")
     classes |= {one.name: "sensitive" for one in recipe.sensitive}
+    items = recipe.items
+    if items is not None:
+        classes[items.name] = "set"
     columns = []
     for field in schema:
         one: dict[str, Any] = {
@@ -37,15 +41,18 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
             one |= {"leaves": len(at.leaves), "highest_level": 1}
         elif field.name in quasi:
             one |= _levels(solution, quasi.index(field.name), data.endswith(".csv"))
+        if items is not None and field.name == items.name:
+            one |= {"m": items.m, "within": items.within, "separator": items.separator}
         columns.append(one)
     after = solution.rows - solution.suppressed
     return {
         "contract": 1,
         "data": data,
-        "rows": totals(solution.rows, after, left_out_people(solution), recipe.k),
+        "rows": totals(solution.rows, after, left_out_people(solution), recipe.k, solution.missing),
         "unit": "rows" if recipe.entity is None else "distinct entities",
         "columns": columns,
         "k": recipe.k,
+        "population": promised(recipe),
         "recoding": recipe.recoding,
         "sensitive": asked_of(recipe),
         "left_out": list(recipe.dropped) + ([] if recipe.entity is None else [recipe.entity]),

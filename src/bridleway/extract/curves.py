@@ -25,13 +25,14 @@ from bridleway.extract.engine import count
 from bridleway.extract.measure import utility
 from bridleway.extract.recipe import FILES, Recipe, require_declared
 from bridleway.extract.search import Search
-from bridleway.extract.solve import encoded_of, hierarchies_of, models_of, solve
+from bridleway.extract.solve import ready, solve
 from bridleway.extract.table import ROWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from bridleway.extract.engine import Run
+    from bridleway.extract.make import Beside
 
 KS = tuple(range(2, 21))
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1)  # of rows left out, that are told in words
@@ -217,32 +218,42 @@ def _quoted(said: Any) -> Any:
     return str(said) if isinstance(said, float | Decimal) else said
 
 
-def curve_of(table: Any, recipe: Recipe, run: Run, ks: Sequence[int] = KS) -> Curve:
-    """Return the curve of an Ibis table; run: runs work where the table lives."""
+def curve_of(
+    table: Any, recipe: Recipe, run: Run, ks: Sequence[int] = KS, beside: Beside | None = None
+) -> Curve:
+    """Return the curve of an Ibis table.
+
+    run: runs work where the table lives; beside: the population, where there is a table of it.
+    """
+    from bridleway.extract.make import counted_population
+
     require_declared(recipe, table.columns)
+    crowd = counted_population(recipe, beside)
     schema, batches = run(count(table, recipe))
-    return counted_curve(pa.Table.from_batches(batches, schema), recipe, ks)
+    return counted_curve(pa.Table.from_batches(batches, schema), recipe, ks, crowd)
 
 
-def counted_curve(counted: pa.Table, recipe: Recipe, ks: Sequence[int] = KS) -> Curve:
-    """Return the curve of counted combinations."""
+def counted_curve(
+    counted: pa.Table, recipe: Recipe, ks: Sequence[int] = KS, crowd: pa.Table | None = None
+) -> Curve:
+    """Return the curve of counted combinations; crowd: those of the population."""
     if not counted.num_rows:
         raise UsageError("The table has no rows.", "There is nothing to extract.")
     asked = sorted({*ks, recipe.k})
     if asked[0] < 1:
         raise UsageError("A k is at least 1.", "Correct the ks.")
     if recipe.recoding == "local":
-        return _locally(counted, recipe, asked)
-    made = hierarchies_of(recipe, counted)
-    encoded = encoded_of(recipe, counted, made)
+        return _locally(counted, recipe, asked, crowd)
+    made = ready(recipe, counted, crowd)
+    encoded = made.encoded
     found = Search(
         encoded.groups,
-        models_of(recipe, encoded),
+        made.models,
         ks=asked,
         unit=encoded.unit,
         fixed=[q.level for q in recipe.quasi],
     ).run()
-    names = [one.column for one in made]
+    names = [one.column for one in made.hierarchies]
     rows = int(encoded.groups.counts.sum())
     choices = {
         k: tuple(
@@ -256,13 +267,13 @@ def counted_curve(counted: pa.Table, recipe: Recipe, ks: Sequence[int] = KS) -> 
     return Curve(*told, rows, choices, found.looked_at, found.nodes, found.gap)
 
 
-def _locally(counted: pa.Table, recipe: Recipe, ks: Sequence[int]) -> Curve:
+def _locally(counted: pa.Table, recipe: Recipe, ks: Sequence[int], crowd: pa.Table | None) -> Curve:
     choices: dict[int, tuple[Choice, ...]] = {}
     rows = int(pc.sum(counted[ROWS]).as_py())
     for k in ks:
         choices[k] = ()
         try:
-            made = solve(replace(recipe, k=k), counted)
+            made = solve(replace(recipe, k=k), counted, crowd)
         except Refused:
             continue
         loss = utility(made.encoded.groups, made.hierarchies, made.levels, made.kept).score

@@ -25,14 +25,16 @@ def fewer(k: int) -> str:
     return f"fewer than {k}"
 
 
-def told(count: int, k: int, *, zero: bool = True) -> Told:
+def told(count: int, k: int, *, zero: bool = True, most: int | None = None) -> Told:
     """Return a count as it may leave.
 
-    zero: whether 0 is told; where it is not, it looks like every other small count.
+    zero: whether 0 is told; where it is not, it looks like every other small count. most: beyond
+    which nobody would believe it, as so many are told to be there in all.
     """
     if count < k and (count or not zero):
         return fewer(k)
-    return (count + k // 2) // k * k
+    made = (count + k // 2) // k * k
+    return made if most is None else min(made, most)
 
 
 def share(part: int, whole: int, k: int, *, zero: bool = True) -> Share:
@@ -43,15 +45,19 @@ def share(part: int, whole: int, k: int, *, zero: bool = True) -> Share:
     return round(min(above / below, 1.0), _DIGITS) if below else 0.0
 
 
-def totals(before: int, after: int, people: int, k: int) -> dict[str, Told]:
-    """Return rows before, after and left out; people: how many have rows that were left out.
+def totals(before: int, after: int, people: int, k: int, missing: int = 0) -> dict[str, Told]:
+    """Return rows before, after, left out and without a value that they need.
 
-    Who has the file can count the rows after. Where too few people were left out, rows before
-    are told as more than those.
+    before: rows that have every such value; people: how many have rows that were left out;
+    missing: rows without. Who has the file can count the rows after. Where too few people were
+    left out, rows before are told as more than those.
     """
-    if 0 < people < k:
-        return {"before": f"more than {after}", "after": after, "left_out": fewer(k)}
-    return {"before": before, "after": after, "left_out": before - after}
+    if 0 < people < k or 0 < missing < k:
+        gone = fewer(k) if people < k else before - after
+        return {"before": f"more than {after}", "after": after, "left_out": gone,
+                "missing": told(missing, k)}  # fmt: skip
+    return {"before": before + missing, "after": after, "left_out": before - after,
+            "missing": missing}  # fmt: skip
 
 
 def join_small(counts: Sequence[int], k: int) -> list[tuple[int, int]]:

@@ -21,7 +21,6 @@ from bridleway.extract.engine import Run
 from bridleway.extract.locally import Pseudonym
 from bridleway.extract.members import Members, members_of, together_safe
 from bridleway.extract.pseudonyms import Names, marks
-from bridleway.extract.recipe import Recipe
 from bridleway.extract.solve import Solution
 
 
@@ -30,7 +29,7 @@ def require_hidden(solution: Solution, table: Any, run: Run, names: Names) -> No
     for one in solution.recipe.pseudonyms:
         schema, batches = run(engine.members(table, solution, one.column))
         found = members_of(batches, schema, solution.recipe, _marking(one, names))
-        if not linked_safe(found, solution.recipe):
+        if not linked_safe(found):
             raise Refused(
                 f"Rows that '{one.column}' links single people out: too few share all of theirs.",
                 "Nothing leaves. List one row per person, generalise further by stating levels, "
@@ -47,7 +46,7 @@ def _marking(one: Pseudonym, names: Names) -> Callable[[pa.ChunkedArray], Any]:
     return mark
 
 
-def linked_safe(members: Members, recipe: Recipe) -> bool:
+def linked_safe(members: Members) -> bool:
     """Tell whether people whose rows can be told to be theirs are hidden among others."""
     if len(np.unique(members.marks)) == len(members.marks):
         return True  # no two rows are linked, and the classes are what was searched for
@@ -58,4 +57,4 @@ def linked_safe(members: Members, recipe: Recipe) -> bool:
     # A class, and how many rows in it: both are seen of a person.
     own = pairs[:, 0].astype(np.int64) * (int(rows.max()) + 1) + rows
     numbered = replace(members, classes=own[place.reshape(-1)])
-    return together_safe(numbered, numbered, recipe)
+    return together_safe(numbered, [numbered])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,17 +11,28 @@ import pyarrow as pa
 from bridleway.errors import UsageError, nearest
 from bridleway.extract import engine, telling
 from bridleway.extract.afterwards import Own, afterwards, steps_of
+from bridleway.extract.challenge import challenge
 from bridleway.extract.changing import changed
 from bridleway.extract.check import check_file
+from bridleway.extract.check_population import check_population
+from bridleway.extract.check_sets import check_sets
 from bridleway.extract.classify import classified
 from bridleway.extract.contract import contract_of
-from bridleway.extract.engine import Run
+from bridleway.extract.engine import Run, Work
 from bridleway.extract.linked import require_hidden
 from bridleway.extract.papers import SUMS, papers
-from bridleway.extract.recipe import Recipe, require_declared
+from bridleway.extract.recipe import Recipe, require_declared, require_population
 from bridleway.extract.report import report_of
+from bridleway.extract.sets import protect
 from bridleway.extract.solve import Solution, solve
-from bridleway.extract.write import FORMATS, checksums, plain_text, whole_folder, write_rows
+from bridleway.extract.write import (
+    FORMATS,
+    checksums,
+    plain_text,
+    require_writable,
+    whole_folder,
+    write_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -42,24 +53,33 @@ class Made:
     report: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A table of the population, and what runs work where it lives."""
+
+    table: Any
+    run: Run
+
+
 def make(
     table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet",
-    own: Own | None = None,
+    beside: Beside | None = None, own: Own | None = None,
 ) -> Made:  # fmt: skip
     """Write an extract of a table into a new folder.
 
     table: an Ibis table; run: runs work where the table lives; target: a folder that is not
-    there; own: secrets, where the recipe draws or makes pseudonyms.
-    Raises Refused where nothing may leave, UsageError for a recipe that does not fit.
+    there; beside: the population, where there is a table of it; own: secrets, where the recipe
+    draws or makes pseudonyms. Raises Refused where nothing may leave, UsageError for a recipe that
+    does not fit.
     """
     require_format(form)
     require_declared(recipe, table.columns)
     table, run = changed(table, recipe, run)
-    solution = solved(table, recipe, run)
+    solution = solved(table, recipe, run, beside)
     with whole_folder(target) as partial:
         path = partial / f"data.{form}"
         with path.open("wb") as sink:
-            written = write(solution, table, run, sink, path, form, own)
+            written = write(solution, table, run, sink, path, form, beside, own)
         add_papers(partial, written)
     return Made(target, target / path.name, written.report)
 
@@ -71,36 +91,62 @@ def require_format(form: str) -> None:
                          f"Known: {', '.join(FORMATS)}.")  # fmt: skip
 
 
-def solved(table: Any, recipe: Recipe, run: Run) -> Solution:
-    """Count a table where it lives, and find what loses least."""
+def solved(table: Any, recipe: Recipe, run: Run, beside: Beside | None = None) -> Solution:
+    """Count a table where it lives, and its population, and find what loses least."""
     require_declared(recipe, table.columns)
-    schema, batches = run(engine.count(table, recipe))
-    counted = pa.Table.from_batches(batches, schema)
+    crowd = counted_population(recipe, beside)
+    counted = _collected(run, engine.count(table, recipe))
     if not counted.num_rows:
         raise UsageError("The table has no rows.", "There is nothing to extract.")
-    return solve(recipe, counted)
+    solution = solve(recipe, counted, crowd)
+    if recipe.items is None:
+        return solution
+    held = _collected(run, engine.sets(table, solution))
+    return replace(solution, sets=protect(recipe, held, engine.set_keys(recipe)))
+
+
+def counted_population(recipe: Recipe, beside: Beside | None) -> pa.Table | None:
+    """Count a population where it lives; None where there is no table of it."""
+    if beside is None:
+        return None
+    require_population(recipe, beside.table.columns)
+    return _collected(beside.run, engine.count_crowd(beside.table, recipe))
+
+
+def _collected(run: Run, work: Work) -> pa.Table:
+    schema, batches = run(work)
+    return pa.Table.from_batches(batches, schema)
 
 
 def write(
     solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str,
-    own: Own | None = None,
+    beside: Beside | None = None, own: Own | None = None,
 ) -> Written:  # fmt: skip
-    """Write the rows that leave to a file, and check them as they then stand there.
+    """Write the rows that leave to a file, and check and attack them as they then stand there.
 
-    table, run: as `changed` gave them; path: where the file can be read again.
+    table, run: as `changed` gave them; path: where the file can be read again. Raises Refused
+    where an attack succeeds, or a pseudonym singles people out.
     """
     if own is not None:
         require_hidden(solution, table, run, own.names)
     steps = steps_of(solution, table, run, own)
     schema, batches = run(engine.apply(table, solution))
     schema, batches = afterwards(solution.recipe, steps, schema, batches)
+    require_writable(schema, form)
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed
     check_file(path, form, solution.recipe, wanted, _whole(solution, form))
+    check_sets(path, form, solution.recipe)
+    if beside is not None:
+        people = _collected(beside.run, engine.crowd_classes(beside.table, solution))
+        check_population(path, form, solution.recipe, people)
+    attacked = challenge(solution, path, form)
+    attacked.require_lost()
     contract = contract_of(solution, schema, f"data.{form}") | telling.contract(solution.recipe)
     report = report_of(solution, rows, classified(solution, table, run))
-    return Written(rows, contract, report | telling.report(solution))
+    report |= {"challenge": attacked.to_json(), **telling.report(solution)}
+    return Written(rows, contract, report)
 
 
 def add_papers(folder: Path, written: Written) -> None:

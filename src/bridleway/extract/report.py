@@ -19,6 +19,7 @@ import numpy as np
 from bridleway.errors import UsageError
 from bridleway.extract import few
 from bridleway.extract.absent import absent, left_out_people
+from bridleway.extract.beside import beside_of, people_of
 from bridleway.extract.classes import Classes, classes_of
 from bridleway.extract.contract import asked_of
 from bridleway.extract.distances import by_column, by_pair
@@ -47,7 +48,7 @@ def report_of(
     encoded, hierarchies, kept = solution.encoded, solution.hierarchies, solution.kept
     groups, unit, k = encoded.groups, encoded.unit, solution.recipe.k
     owner = solution.together()
-    names, own = np.unique(owner[kept], return_inverse=True)
+    names, first, own = np.unique(owner[kept], return_index=True, return_inverse=True)
     extras = [
         groups.layout.extra_values(groups.words, place)[kept] for place in range(len(unit.extras))
     ]
@@ -58,19 +59,27 @@ def report_of(
     digits = few.decimals(solution.rows, missing, k)
     quality = asdict(utility(groups, hierarchies, solution.levels, kept, owner))
     columns, why = quality.pop("columns"), reasons(solution, owner)
+    people = people_of(solution)
     made = {
         "report": 1,
         "asked": _asked(solution),
-        "rows": few.totals(solution.rows, rows, missing, k),
+        "rows": few.totals(solution.rows, rows, missing, k, solution.missing),
         "unit": "rows" if unit.entities is None else "distinct entities",
         "before": {
             "risk": _before(risk(before.size), k, hidden),
+            **beside_of(
+                solution, before.size, None if people is None else people[0][groups.starts], k
+            ),
             "sensitive": _sensitive(solution, before, k),
         },
         "after": {
             "risk": asdict(risk(after.size)),
+            **beside_of(
+                solution, after.size, None if people is None else people[1][kept][first], None
+            ),
             "sensitive": _sensitive(solution, after, None),
         },
+        "sets": None if solution.sets is None else solution.sets.report,
         "class_sizes": _bins(before.size, after.size, k, hidden),
         "utility": few.blurred(quality, digits),
         "columns": {
@@ -117,14 +126,15 @@ def _before(found: Risk, k: int, hidden: bool) -> dict[str, Any]:
     The smallest class and the highest risk are those of its worst class, and name nobody.
     """
     exposed = round(found.at_risk * found.records)
+    most = None if hidden else found.records
     return {
         "records": few.told(found.records, k) if hidden else found.records,
-        "classes": few.told(found.classes, k),
+        "classes": few.told(found.classes, k, most=most),
         "smallest": found.smallest,
         "highest": found.highest,
         "average": round(found.average, _DIGITS),
         "at_risk": few.share(exposed, found.records, k),
-        "unique": few.told(found.unique, k),
+        "unique": few.told(found.unique, k, most=most),
     }
 
 
@@ -162,11 +172,12 @@ def _bins(before: Numbers, after: Numbers, k: int, hidden: bool) -> list[dict[st
     there = np.bincount(np.searchsorted(edges, before, "right") - 1, before, len(edges))
     left = np.bincount(np.searchsorted(edges, after, "right") - 1, after, len(edges))
     scale = after.sum() / max(before.sum(), 1) if hidden else 1
+    total = None if hidden else int(before.sum())
     return [
         {
             "from": starts[first],
             "to": (starts[end] - 1) if end < len(starts) else None,
-            "before": few.told(round(int(there[first:end].sum()) * scale), k),
+            "before": few.told(round(int(there[first:end].sum()) * scale), k, most=total),
             "after": int(left[first:end].sum()),
         }
         for first, end in few.join_small([int(n) for n in there], k)

@@ -36,6 +36,11 @@ class Encoded:
     quasi: tuple[str, ...]
     sensitive: Mapping[str, tuple[str | None, ...]]
 
+    @property
+    def number(self) -> int:
+        """How many units there are: distinct entities, or else rows."""
+        return int(self.groups.counts.sum()) if self.unit.entities is None else self.unit.entities
+
     def distribution(self, column: str) -> Floats:
         """Return how a sensitive column is spread over all units; shape (values,)."""
         place = list(self.sensitive).index(column)

@@ -18,7 +18,7 @@ from bridleway.extract.afterwards import Own
 from bridleway.extract.changing import changed
 from bridleway.extract.curves import KS, Curve, curve_of
 from bridleway.extract.engine import Run
-from bridleway.extract.make import Made, make
+from bridleway.extract.make import Beside, Made, make
 from bridleway.extract.pseudonyms import Names
 from bridleway.extract.recipe import Recipe, read_recipe, require_declared
 from bridleway.sources.compile import query_of
@@ -36,16 +36,16 @@ _KEY = 32  # bytes
 
 def anonymise(
     table: Any, recipe: Recipe | Mapping[str, Any], to: str | os.PathLike[str], *,
-    form: str = "parquet", name: str = "", own: Own | None = None,
+    form: str = "parquet", name: str = "", population: Any = None, own: Own | None = None,
 ) -> Made:  # fmt: skip
     """Write an anonymised extract of a table into a new folder, with its papers.
 
-    table, recipe, name: see `curve`; form: parquet, csv or arrow; own: secrets, without which
-    chance and pseudonyms come from keys that are gone afterwards. Raises Refused where nothing may
-    leave, UsageError for what cannot be read or does not fit.
+    table, recipe, name, population: see `curve`; form: parquet, csv or arrow; own: secrets, without
+    which chance and pseudonyms come from keys that are gone afterwards. Raises Refused where
+    nothing may leave, UsageError for what cannot be read or does not fit.
     """
-    with opened(table, name) as (found, run):
-        return make(found, _read(recipe), run, Path(to), form, own or keys())
+    with opened(table, name) as (found, run), _beside(population) as beside:
+        return make(found, _read(recipe), run, Path(to), form, beside, own or keys())
 
 
 def keys(names: bytes | None = None) -> Own:
@@ -55,19 +55,20 @@ def keys(names: bytes | None = None) -> Own:
 
 def curve(
     table: Any, recipe: Recipe | Mapping[str, Any], *, ks: Sequence[int] = KS, name: str = "",
-    where: str = "recipe",
+    where: str = "recipe", population: Any = None,
 ) -> Curve:  # fmt: skip
     """Return the risk-utility curve of a table.
 
     table: the path of a CSV, Parquet or DuckDB file, or a table that Arrow can read (pandas,
     Polars); recipe: as `read_recipe` takes it; name: which table of a database; where:
-    what errors call the recipe. Raises UsageError for what cannot be read or does not fit.
+    what errors call the recipe; population: a table, as `table` is, of everybody from among whom
+    the rows were drawn. Raises UsageError for what cannot be read or does not fit.
     """
     told = _read(recipe, where)
-    with opened(table, name) as (found, run):
+    with opened(table, name) as (found, run), _beside(population) as beside:
         require_declared(told, found.columns)
         found, run = changed(found, told, run)
-        made = curve_of(found, told, run, ks)
+        made = curve_of(found, told, run, ks, beside)
     return made if isinstance(recipe, Recipe) else replace(made, body=recipe)
 
 
@@ -88,6 +89,15 @@ def opened(table: Any, name: str = "") -> Iterator[tuple[Any, Run]]:
     else:
         with _from_memory(table) as found:
             yield found
+
+
+@contextmanager
+def _beside(population: Any) -> Iterator[Beside | None]:
+    if population is None:
+        yield None
+        return
+    with opened(population) as found:
+        yield Beside(*found)
 
 
 @contextmanager
@@ -131,6 +141,7 @@ def _from_memory(table: Any) -> Iterator[tuple[Any, Run]]:
             f"A {type(table).__name__} is no table.",
             "Give a path, or an Arrow, pandas or Polars table.",
         ) from None
+    held = _typed(held)
 
     def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
         query = query_of(work.expression, "duckdb", work.lent)
@@ -147,5 +158,25 @@ def _from_memory(table: Any) -> Iterator[tuple[Any, Run]]:
             ) from None
 
     with duckdb.connect() as engine:
-        engine.register(_NAME, held)
-        yield ibis.table(ibis.Schema.from_pyarrow(held.schema), name=_NAME), run
+        try:
+            engine.register(_NAME, held)
+            schema = ibis.Schema.from_pyarrow(held.schema)
+        except (duckdb.Error, pa.ArrowException, NotImplementedError, TypeError, ValueError):
+            raise UsageError(
+                "The table has a column of a type that cannot be worked on.",
+                "Turn it into text, numbers or dates.",
+            ) from None
+        yield ibis.table(schema, name=_NAME), run
+
+
+def _typed(held: pa.Table) -> pa.Table:
+    """Return a table whose columns all have a type: of one without any value it is text."""
+    if not held.num_columns or len(set(held.column_names)) < held.num_columns:
+        raise UsageError(
+            "The table has no columns, or two of the same name.", "Name each column once."
+        )
+    untyped = [field.name for field in held.schema if pa.types.is_null(field.type)]
+    for name in untyped:
+        at = held.schema.get_field_index(name)
+        held = held.set_column(at, name, held[name].cast(pa.string()))
+    return held

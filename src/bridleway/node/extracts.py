@@ -6,12 +6,14 @@ only then does anything leave.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,29 +107,40 @@ class Extracts:
             },
             at=stamp(node.now()),
         )
-        stored = node.ledger.stored(unit, share.rules.digest)
-        told = None if stored is None else strict_json(stored)
-        if told is None or not self._is_kept(unit, told["answer"]):
-            made = self._made(asking, share, pinned.id, recipe, unit, form, secrets)
-            if told is not None and told["answer"] != made:
-                raise Refused(
-                    "The same extract of the same data came out otherwise before.",
-                    "Nothing is released; tell the node's operator.",
-                    code="not-the-same",
-                )
-            told = {
-                "answer": made,
-                "figures": {},
-                "record": None,
-                "extract": {"unit": unit, "source": facts.source_id},
-            }
-        folder, sealed = self.folder / unit, dict[str, str]()
-        receipt = self._receipt(asking, passport, pinned, share, unit, told, charge.cost, meter)
+        with self._alone():  # else two that are made at once would not see each other
+            stored = node.ledger.stored(unit, share.rules.digest)
+            told = None if stored is None else strict_json(stored)
+            if told is None or not self._is_kept(unit, told["answer"]):
+                made = self._made(asking, share, pinned.id, recipe, unit, form, secrets)
+                if told is not None and told["answer"] != made:
+                    raise Refused(
+                        "The same extract of the same data came out otherwise before.",
+                        "Nothing is released; tell the node's operator.",
+                        code="not-the-same",
+                    )
+                told = {
+                    "answer": made,
+                    "figures": {},
+                    "record": None,
+                    "extract": {"unit": unit, "source": facts.source_id},
+                }
+            folder, sealed = self.folder / unit, dict[str, str]()
+            receipt = self._receipt(asking, passport, pinned, share, unit, told, charge.cost, meter)
         if recipients and folder.is_dir():
             folder = self._sealed(folder, asking.request, recipients)
             sealed = sums_of(folder)
         self._handed[asking.request] = (message.sender, folder)
         return {"receipt": receipt.decode(), "sealed": sealed}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the node's extracts, among threads and processes."""
+        handle = os.open(self.node.folder / "extracts.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _sealed(self, folder: Path, request: str, recipients: Sequence[str]) -> Path:
         """Seal the files of an extract to be handed over; return their folder."""
@@ -185,9 +198,7 @@ class Extracts:
                 "recipe": recipe,
                 "k": share.rules.smallest_group,
                 "form": form,
-                "mark": node._own_secret(
-                    "extract marks", facts.entities["person"].identifier
-                ).hex(),
+                "mark": node._own_secret("extract marks").hex(),
                 **secrets,
             },
             self._earlier(facts.source_id, unit),

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
+import pyarrow as pa
+
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Grant
@@ -128,36 +131,40 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     """At the source: an anonymised table, its papers, and who is in which of its classes.
 
     blocks: the members of earlier extracts of the source. Nothing of the table is told where the
-    new one and an earlier one together would break the recipe.
+    new one and an earlier one together would break the recipe, or where an attack on the file
+    succeeds.
     """
-    from bridleway.extract import engine, make, members
+    from bridleway.extract import challenge, engine, make, members
     from bridleway.extract.afterwards import Own
     from bridleway.extract.papers import papers
     from bridleway.extract.pseudonyms import Names
-    from bridleway.sources.identity import normalise
     from bridleway.sources.listing import PERSON
     from bridleway.sources.spelling import spelled
-    from bridleway.techniques.tokens import tokens_of
 
     asked, facts = told["task"], TableFacts.from_json(told["facts"])
     own = Own(bytes.fromhex(told["chance"]), Names(bytes.fromhex(told["names"]), spelled))
     source = _connected(asked, told)
 
     def marks(people: Any) -> Any:
-        found = normalise(people, facts.entities[PEOPLE].identifier)
-        return tokens_of(found.blocks, bytes.fromhex(told["mark"]))[0]
+        return _marks(people, bytes.fromhex(told["mark"]))
 
     try:
         recipe, rows, listed, run = _listed(source, facts, told)
         solution = make.solved(listed, recipe, run)
         schema, batches = run(engine.members(rows, solution, PERSON))
         mine = members.members_of(batches, schema, recipe, marks)
-        earlier = map(members.Members.from_bytes, blocks)
-        if not all(members.together_safe(mine, old, recipe) for old in earlier):
+        earlier = [members.Members.from_bytes(block) for block in blocks]
+        if not members.together_safe(mine, earlier):
             _require_same(source, asked)
             return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
         with open_block() as (sink, path):
-            written = make.write(solution, listed, run, sink, path, told["form"], own)
+            try:
+                written = make.write(solution, listed, run, sink, path, told["form"], own=own)
+            except Refused as refused:
+                if refused.code != challenge.CODE:
+                    raise
+                _require_same(source, asked)
+                return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
             block = sink_block(sink)
         _require_same(source, asked)
     except Fault:
@@ -170,6 +177,19 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         {"withheld": False, "rows": written.rows, "papers": beside},
         [block, memoryview(mine.to_bytes())],
     )
+
+
+def _marks(people: pa.ChunkedArray, key: bytes) -> Any:
+    """Return a keyed mark of each person, by the text by which an extract tells people apart.
+
+    Not by the type of the identifier: what the catalogue says of it may change between extracts.
+    """
+    from bridleway.techniques.tokens import hmac_long
+
+    coded = people.combine_chunks().dictionary_encode()
+    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
+    known = hmac_long([text.encode() for text in coded.dictionary.to_pylist()], key)
+    return known.view(np.uint64)[:, 0][np.asarray(coded.indices)]
 
 
 def curve(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
