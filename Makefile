@@ -52,11 +52,11 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-# Renews the lock file; needs pip-tools in the environment.
+# Renews the lock file; needs pip-tools in the environment. Extras that are not listed stay unlocked.
 lock:
 	$(PIP) install pip-tools
 	$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras \
-	  --all-extras --build-deps-for editable --no-emit-index-url --no-emit-trusted-host \
+	  --extra dev --build-deps-for editable --no-emit-index-url --no-emit-trusted-host \
 	  --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml
 
 clean:

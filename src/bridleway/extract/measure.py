@@ -111,11 +111,13 @@ class Utility:
 
 
 def utility(
-    groups: Groups, hierarchies: Sequence[Hierarchy], levels: Numbers, kept: Flags
-) -> Utility:
+    groups: Groups, hierarchies: Sequence[Hierarchy], levels: Numbers, kept: Flags,
+    owner: Numbers | None = None,
+) -> Utility:  # fmt: skip
     """Return the quality of a table whose combinations stand at these levels.
 
-    levels: shape (combinations, columns); kept: whether a combination leaves.
+    levels: shape (combinations, columns); kept: whether a combination leaves; owner: the class of
+    each, where levels do not tell it.
     """
     counts = groups.counts
     total = int(counts.sum())
@@ -141,7 +143,9 @@ def utility(
         granularity=1 - (float(np.mean(shares)) - mean_least) / (1 - mean_least or 1),
         intensity=1 - float(np.mean(steps)),
         entropy=1 - lost / most if most else 1.0,
-        **_class_quality(groups, hierarchies, leaves, levels, kept),
+        **_class_quality(
+            groups, class_of(hierarchies, leaves, levels) if owner is None else owner, kept
+        ),
         columns=tuple(1 - loss for loss in losses),
     )
 
@@ -188,14 +192,11 @@ def _lost_at(codes: Numbers, leaves: Numbers, counts: Numbers) -> float:
     return float(-(before[seen] * np.log2(before[seen] / after[codes[seen]])).sum())
 
 
-def _class_quality(
-    groups: Groups, hierarchies: Sequence[Hierarchy], leaves: Sequence[Numbers], levels: Numbers,
-    kept: Flags,
-) -> dict[str, float]:  # fmt: skip
+def _class_quality(groups: Groups, owner: Numbers, kept: Flags) -> dict[str, float]:
     """Return discernibility (Bayardo & Agrawal 2005) and average class size."""
     counts = groups.counts
     total = int(counts.sum())
-    sizes = np.bincount(class_of(hierarchies, leaves, levels)[kept], counts[kept])
+    sizes = np.bincount(owner[kept], counts[kept])
     sizes = sizes[sizes > 0]
     untouched = np.add.reduceat(counts, groups.starts) if len(groups) else counts
     gone = int(counts[~kept].sum())
