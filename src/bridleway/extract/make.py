@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
-from bridleway.extract import engine
+from bridleway.extract import engine, from_counts
 from bridleway.extract.check import check_file
 from bridleway.extract.classes import Classes, classes_of
 from bridleway.extract.engine import Work
@@ -84,7 +84,8 @@ def write(
 
     path: where the file can be read again.
     """
-    schema, batches = run(engine.apply(table, solution))
+    counted = from_counts.rows_of(solution, dict(table.schema().items()))
+    schema, batches = counted or run(engine.apply(table, solution))
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed
@@ -159,8 +160,8 @@ def report_of(solution: Solution, rows: int) -> dict[str, Any]:
     encoded, hierarchies = solution.encoded, solution.hierarchies
     groups, unit = encoded.groups, encoded.unit
     leaves = [groups.layout.leaves(groups.words, column) for column in range(len(hierarchies))]
-    owner = class_of(hierarchies, leaves, solution.levels)[solution.kept]
-    names, owner = np.unique(owner, return_inverse=True)
+    classes = class_of(hierarchies, leaves, solution.levels)
+    names, owner = np.unique(classes[solution.kept], return_inverse=True)
     extras = [
         groups.layout.extra_values(groups.words, place)[solution.kept]
         for place in range(len(unit.extras))
@@ -179,7 +180,7 @@ def report_of(solution: Solution, rows: int) -> dict[str, Any]:
             },
         }
 
-    quality = asdict(utility(groups, hierarchies, solution.levels, solution.kept))
+    quality = asdict(utility(groups, hierarchies, solution.levels, solution.kept, classes))
     columns = quality.pop("columns")
     return {
         "report": 1,
