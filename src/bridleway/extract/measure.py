@@ -121,7 +121,7 @@ def utility(
     for column, one in enumerate(hierarchies):
         # Rows by level and leaf: all that follows is about these few cells.
         cells = _cells(one, levels[:, column], leaves[column], released)
-        before = np.bincount(leaves[column], counts, len(one.leaves))
+        before = np.bincount(leaves[column], counts, len(one.leaves)).astype(float)
         gone = total - cells.sum()
         mean, floor = (
             float((cells * np.array(one.shares)).sum() + gone) / total,
