@@ -10,7 +10,7 @@ import pytest
 
 
 def require_spark(folder: Path) -> None:
-    """Skip where there is no Spark; never in CI. Points JAVA_HOME to a Java if need be."""
+    """Skip where Spark is not installed; never in CI. Points JAVA_HOME to a Java if need be."""
     try:
         import pyspark
     except ImportError:

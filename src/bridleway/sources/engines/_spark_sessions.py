@@ -21,6 +21,7 @@ _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
 }
 _DATABASE = "database="
+_RETRIES = 4
 
 
 class Sessions(Protocol):
@@ -60,9 +61,12 @@ class Remote:
     def fresh(self) -> Any:
         """Return a new session of the server."""
         try:
+            from pyspark.sql.connect.client.retries import DefaultPolicy
             from pyspark.sql.connect.session import SparkSession
 
             session = SparkSession.builder.remote(self._url).create()
+            # By itself it would go on trying for ten minutes.
+            session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES)])
             if self._database is not None:
                 session.catalog.setCurrentDatabase(self._database)
             session.conf.set("spark.sql.session.timeZone", "UTC")

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -59,7 +60,7 @@ class SparkSource:
         self._spark = spark
         self._columns: dict[str, dict[str, Any]] = {}
         self._stamp = spark.stamp()
-        self._names = self._guarded(spark.tables)
+        self._names: tuple[str, ...] = self._guarded(spark.tables)
 
     def tables(self) -> tuple[str, ...]:
         """Return the names of the tables, sorted."""
@@ -104,7 +105,7 @@ class SparkSource:
                 f"FROM ({hashes}) GROUP BY 1 ORDER BY 1"
             )
             with self._session() as session:
-                made = self._guarded(lambda sql=sql, session=session: session.sql(sql).toArrow())
+                made = self._guarded(partial(_arrow, session, sql))
             for pair in zip(made["b"].to_pylist(), made["s"].to_pylist(), strict=True):
                 whole.update(repr(pair).encode())
         return whole.hexdigest()
@@ -162,11 +163,15 @@ class _Held:
         self._done(self._session)
 
 
+def _arrow(session: Any, sql: str) -> pa.Table:
+    return session.sql(sql).toArrow()
+
+
 def _run(session: Any, query: Query) -> pa.Table:
     for name, lent in query.lent.items():
         session.createDataFrame(lent).createOrReplaceTempView(name)
     try:
-        return session.sql(query.sql).toArrow()
+        return _arrow(session, query.sql)
     finally:
         for name in query.lent:
             session.catalog.dropTempView(name)
