@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from bridleway.errors import Fault, UsageError
 from bridleway.sources.engines.parquet import require_whole, tables_in
@@ -56,7 +57,7 @@ class Remote:
         head, *told = location.url.split(";")
         self._url = ";".join([head, *(one for one in told if not one.startswith(_DATABASE))])
         named = [one.removeprefix(_DATABASE) for one in told if one.startswith(_DATABASE)]
-        self._database = named[0] if named else None
+        self._database = unquote(named[0]) if named else None
 
     def fresh(self) -> Any:
         """Return a new session of the server."""
