@@ -198,7 +198,7 @@ def grouped(layout: Layout, words: Sequence[Words], counts: Numbers) -> Groups:
     if layout.spare:
         packed = words[0] | counts.astype(np.uint64)
         return Groups(layout, (_merged(packed, layout.spare),), None)
-    order = np.lexsort(tuple(words)) if len(words) > 1 else np.argsort(words[0])
+    order = np.lexsort(tuple(words)) if len(words) > 1 else np.argsort(words[0], kind="stable")
     ordered = [word[order] for word in words]
     new = np.zeros(len(order), dtype=bool)
     new[:1] = True
