@@ -31,6 +31,7 @@ BETWEEN_ROOMS: dict[str, set[str]] = {
     # Seals and statements are signed; rows come from lists; an extract's recipe is its text.
     "passport": {"keys", "references", "extract"},
     "techniques": {"keys"},  # the tokens' key travels sealed
+    "extract": {"sources"},  # without a workspace, a file is opened as any source is
     "ledger": {"keys"},  # checkpoints and receipts are signed
 }
 ROOMS = {

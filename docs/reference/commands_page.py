@@ -48,7 +48,21 @@ ERROR: dict[str, Any] = {
 }
 
 # One example of what `--json` prints, per command. Keys are stable; new ones may be added.
-MEASURED: dict[str, Any] = {
+BEFORE: dict[str, Any] = {
+    "risk": {
+        "records": 30162,
+        "classes": 11090,
+        "smallest": 1,
+        "highest": 1.0,
+        "average": 0.368,
+        "at_risk": 0.4529,
+        "unique": 7655,
+    },
+    "sensitive": {
+        "occupation": {"fewest": 1, "surest": 1.0, "farthest": 0.99, "certain": 0.292}
+    },
+}
+AFTER: dict[str, Any] = {
     "risk": {
         "records": 30162,
         "classes": 2637,
@@ -59,7 +73,22 @@ MEASURED: dict[str, Any] = {
         "unique": 0,
         "sizes": [[5, 310]],
     },
-    "sensitive": {"occupation": {"fewest": 2, "surest": 0.8, "farthest": 0.3}},
+    "sensitive": {
+        "occupation": {
+            "fewest": 2,
+            "surest": 0.8,
+            "farthest": 0.3,
+            "farthest_in_file": 0.3,
+            "certain": 0.0,
+        }
+    },
+}
+POINT: dict[str, Any] = {
+    "k": 5,
+    "left_out": 1346,
+    "share_left_out": 0.0446,
+    "score": 0.242,
+    "levels": {"tenure": 0},
 }
 SHAPES: dict[str, dict[str, Any]] = {
     "init": {"workspace": "trial", "nodes": [{"node": "council", "name": "Council"}]},
@@ -77,10 +106,20 @@ SHAPES: dict[str, dict[str, Any]] = {
     "ask": ANSWER,
     "anonymise": {
         "report": 1,
+        "asked": {
+            "k": 5,
+            "suppression": 0.05,
+            "recoding": "local",
+            "quasi_identifiers": ["age"],
+            "sensitive": {"occupation": {"l": 2, "t": 0.3, "distance": "equal"}},
+            "plain": [],
+            "dropped": [],
+        },
         "rows": {"before": 30162, "after": 30162, "left_out": 0},
         "unit": "rows",
-        "before": MEASURED,
-        "after": MEASURED,
+        "before": BEFORE,
+        "after": AFTER,
+        "class_sizes": [{"from": 1, "to": 1, "before": 7655, "after": 0}],
         "utility": {
             "score": 0.12,
             "granularity": 0.86,
@@ -89,7 +128,30 @@ SHAPES: dict[str, dict[str, Any]] = {
             "discernibility": 0.99,
             "aecs": 0.99,
         },
-        "columns": {"age": {"granularity": 0.75, "levels": [0, 1, 2]}},
+        "columns": {
+            "age": {
+                "granularity": 0.75,
+                "levels": [0, 1, 2],
+                "highest_level": 4,
+                "why": {
+                    "rule": "too-many-left-out",
+                    "sentence": "One level finer, about 2,085 rows (6.9 %) would stand in ...",
+                    "left_out": 2085,
+                    "share": 0.0691,
+                    "because": [{"rows": "in groups of fewer than 5 rows", "share": 0.0675}],
+                },
+            }
+        },
+        "distances": {
+            "columns": {
+                "age": {"total_variation": 0.135, "hellinger": 0.217},
+                "occupation": {"total_variation": 0.0, "hellinger": 0.0},
+            },
+            "pairs": [{"columns": ["age", "occupation"], "total_variation": 0.2}],
+            "not_compared": 0,
+        },
+        "absent": {"share": 0.0, "named": [], "columns": {}},
+        "classification": None,
         "search": None,
     },
     "verify": {
@@ -108,6 +170,27 @@ SHAPES: dict[str, dict[str, Any]] = {
         "refused": {"error": "refused", "...": "as errors are printed"},
         "receipt": "verified",
         "checks": ["signed by its issuer, 'fairway-trust', whose key is in the trust file"],
+    },
+    "extract make": {
+        "outcome": "answered",
+        "request": "d76af8fb3e934ea29e4a532d684d96a5",
+        "folder": "out",
+        "extract": {
+            "rows": 30162,
+            "format": "parquet",
+            "files": {"data.parquet": "8ea059a749aca399...", "...": "a SHA-256 per file"},
+        },
+        "cost": 1,
+    },
+    "extract plan": {
+        "k": 5,
+        "suppression": 0.05,
+        "recoding": "full-domain",
+        "rows": 30162,
+        "proposed": POINT,
+        "curve": [POINT],
+        "ks": [2, 3, 4, 5],
+        "search": {"nodes": 12960, "looked_at": 1650, "gap": 0.0},
     },
     "person add": {
         "person": "council/ann",
@@ -258,6 +341,10 @@ SHAPES: dict[str, dict[str, Any]] = {
 NOTES = {
     "ask": '`values` is null where the cell is withheld; a margin\'s key is `{"all": true}`; a group '
     "of missing values has the key null. Sums, means and shares are decimal text.",
+    "extract make": "`bridleway extract PASSPORT` is short for it. `folder` and `extract` are null where "
+    "the extract is withheld; then the exit code is 4.",
+    "extract plan": "For the controller of the source: exact figures, which nobody else is shown. "
+    "`levels` is null where they differ from row to row.",
     "passport sign": "Decisions: a controller or guardian may `approve`, `approve_with_conditions`, "
     "`ask_changes`, `refuse`, `suspend`, `lift` or `revoke`; a data protection officer or lawyer "
     "`advise`s; a leader `back`s.",

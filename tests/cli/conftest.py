@@ -71,7 +71,7 @@ class Cli:
         return said
 
 
-_GROUPS = ("person", "source", "secret", "passport", "policy", "ledger")
+_GROUPS = ("extract", "person", "source", "secret", "passport", "policy", "ledger")
 
 
 @pytest.fixture(scope="session")

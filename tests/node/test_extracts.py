@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,9 @@ def test_an_extract_leaves_anonymised_with_its_papers(clinic: Workspace, tmp_pat
     allow(clinic, passport())
     made = extract(clinic, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"data.parquet", "contract.json", "report.json", "SHA256SUMS", "receipt.json"}
+    assert names == {
+        "data.parquet", "contract.json", "report.json", "report.html", "SHA256SUMS", "receipt.json"
+    }  # fmt: skip
     for line in (tmp_path / "out" / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
@@ -174,7 +177,7 @@ def test_the_same_extract_is_charged_once_and_is_the_same(
     allow(clinic, passport())
     first, second = extract(clinic, tmp_path / "a"), extract(clinic, tmp_path / "b")
     assert (first.cost, second.cost) == (1, 0)
-    for name in ("data.parquet", "contract.json", "report.json", "SHA256SUMS"):
+    for name in ("data.parquet", "contract.json", "report.json", "report.html", "SHA256SUMS"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -206,6 +209,39 @@ def test_a_recipe_is_never_looser_than_the_catalogue(
     with pytest.raises(Refused) as caught:
         extract(clinic, tmp_path / "out")
     assert caught.value.code == "recipe"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"population": {"k": 20}}, "table of the population"),
+        ({"population": {"presence": {"most": "0.5"}}}, "table of the population"),
+        ({"columns": {**RECIPE["columns"], "visits": {"class": "set"}}}, "extracts of sets"),
+    ],
+)
+def test_what_passports_cannot_hold_is_refused(
+    clinic: Workspace, changes: dict[str, Any], said: str
+) -> None:
+    """In one sentence, when the passport is handed in."""
+    with pytest.raises(Gap, match=said) as caught:
+        submit(clinic, passport(extracts={"patients": {**RECIPE, **changes}}))
+    assert caught.value.code == "recipe"
+
+
+def test_the_uniques_of_the_population_are_estimated(clinic: Workspace, tmp_path: Path) -> None:
+    """A passport may say which part of the population the table is, and who needs a value."""
+    columns = {
+        **RECIPE["columns"],
+        "sex": {"class": "quasi-identifier", "missing": "leave-out"},
+    }
+    told = {**RECIPE, "columns": columns, "population": {"fraction": "0.01"}}
+    allow(clinic, passport(extracts={"patients": told}))
+    extract(clinic, tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    people = report["before"]["risk"]["records"]
+    assert report["before"]["population_uniques"]["people"] == people * 100
+    assert report["after"]["population_uniques"]["uniques"] == 0
+    assert report["rows"]["missing"] == 0
 
 
 @pytest.mark.parametrize(
@@ -269,6 +305,67 @@ def test_a_few_who_went_are_not_told_apart(clinic: Workspace, tmp_path: Path) ->
     clinic.release_source("clinic", "clinic")
     made = extract(clinic, tmp_path / "b")
     assert made.withheld and not (tmp_path / "b").exists()
+
+
+def test_people_without_a_valid_identifier_are_told_apart(
+    clinic: Workspace, tmp_path: Path
+) -> None:
+    """Twelve wrong numbers are twelve people, in an extract and when extracts are compared."""
+    source = tmp_path / "place" / "clinic.duckdb"
+    with duckdb.connect(str(source)) as engine:
+        engine.execute("UPDATE patients SET nhs_number = 'wrong ' || rowid WHERE rowid < 12")
+    clinic.release_source("clinic", "clinic")
+    allow(clinic, passport())
+    allow(clinic, other(k=12))
+    extract(clinic, tmp_path / "a")
+    assert extract(clinic, tmp_path / "b", passport="other-extract").outcome == "answered"
+
+
+def test_an_earlier_promise_is_kept_by_later_extracts(clinic: Workspace, tmp_path: Path) -> None:
+    """Classes of 200 that were promised are not cut into classes of 10 by another passport."""
+    coarse = {
+        **RECIPE["columns"],
+        "age": {"class": "quasi-identifier", "hierarchy": {"numbers": {"widths": [51]}},
+                "level": 1},
+        "area": {"class": "quasi-identifier", "hierarchy": {"prefix": {"keep": [1]}}, "level": 2},
+    }  # fmt: skip
+    allow(clinic, passport(extracts={"patients": {**RECIPE, "k": 200, "columns": coarse}}))
+    allow(clinic, other())
+    extract(clinic, tmp_path / "a")
+    assert extract(clinic, tmp_path / "b", passport="other-extract").withheld
+
+
+def test_two_that_are_made_at_once_see_each_other(clinic: Workspace, tmp_path: Path) -> None:
+    """Of two that may not leave together one is withheld, however they are timed."""
+    allow(clinic, passport())
+    columns = {
+        **RECIPE["columns"],
+        "age": {"class": "quasi-identifier", "hierarchy": {"numbers": {"widths": [3, 51]}},
+                "level": 1},
+        "area": {"class": "quasi-identifier", "level": 1},
+    }  # fmt: skip
+    allow(clinic, other(columns=columns))
+    with ThreadPoolExecutor() as pool:
+        asked = [
+            pool.submit(extract, clinic, tmp_path / name, passport=name)
+            for name in ("patient-extract", "other-extract")
+        ]
+        outcomes = sorted(one.result().outcome for one in asked)
+    assert outcomes == ["answered", "withheld"]
+
+
+def test_an_extract_that_an_attack_reads_is_withheld(clinic: Workspace, tmp_path: Path) -> None:
+    """All of one area have gout: that they are hidden tells it; nothing leaves, and why is sealed."""
+    source = tmp_path / "place" / "clinic.duckdb"
+    with duckdb.connect(str(source)) as engine:
+        engine.execute("UPDATE patients SET age = 40, sex = 'F', area = 's1', illness = 'none'")
+        engine.execute("UPDATE patients SET area = 'n1', illness = 'gout' WHERE rowid < 600")
+    clinic.release_source("clinic", "clinic")
+    columns = {**RECIPE["columns"], "illness": {"class": "sensitive", "t": "0.3"}}
+    allow(clinic, passport(extracts={"patients": {**RECIPE, "columns": columns}}))
+    made = extract(clinic, tmp_path / "out")
+    assert made.withheld and not (tmp_path / "out").exists()
+    assert verify(made.receipt, clinic.root / "trust.json").outcome == "withheld"
 
 
 def test_a_folder_that_is_there_stays(clinic: Workspace, tmp_path: Path) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bridleway.cli.frame import JsonFlag, guarded, say, show, table, working
 from bridleway.errors import UsageError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from bridleway.extract.engine import Work
 
 
 @guarded
@@ -42,6 +37,18 @@ def anonymise(
         bool,
         typer.Option("--local", help="Levels may differ from row to row; nothing is left out."),
     ] = False,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            "--population",
+            help="A table of everybody from among whom the rows were drawn, with the same "
+            "quasi-identifiers.",
+        ),
+    ] = None,
+    classify: Annotated[
+        str | None,
+        typer.Option("--classify", help="A column: how well can it be predicted afterwards?"),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
     name: Annotated[
         str | None, typer.Option("--table", help="Which table, where the file holds several.")
@@ -49,34 +56,15 @@ def anonymise(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a table so that nobody in it stands out, with its risk and its use measured."""
-    from bridleway.extract.make import make
     from bridleway.extract.recipe import read_recipe
-    from bridleway.sources.compile import query_of
-    from bridleway.sources.connect import connect
+    from bridleway.extract.tables import anonymise as write
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
+    if classify is not None:
+        body["classify"] = classify
     told = read_recipe(body, recipe.name if recipe else "recipe")
-    source = connect(str(file), base=Path.cwd())
-    try:
-        known = source.tables()
-        if name is None and len(known) != 1:
-            raise UsageError(
-                "The file holds several tables.",
-                f"Name one with --table: {', '.join(known)}.",
-                where=file.name,
-            )
-        at = name or known[0]
-
-        def run(work: Work) -> tuple[pa.Schema, Iterator[Any]]:
-            query = query_of(work.expression, source.dialect, work.lent)
-            return query.schema, source.read(query)
-
-        import ibis
-
-        with working("anonymising", as_json):
-            made = make(ibis.table(source.columns(at), name=at), told, run, to, form)
-    finally:
-        source.close()
+    with working("anonymising", as_json):
+        made = write(file, told, to, form=form, name=name or "", population=population)
     show(made.report, as_json, lambda: _tell(made.report, made.data))
 
 
@@ -122,7 +110,7 @@ def _body(
 
 def _tell(report: dict[str, Any], data: Path) -> None:
     rows, before, after = report["rows"], report["before"]["risk"], report["after"]["risk"]
-    say(f"{rows['after']:,} of {rows['before']:,} rows written to {data}")
+    say(f"{rows['after']:,} of {_number(rows['before'])} rows written to {data}")
     table(
         ["", "before", "after"],
         [
@@ -133,6 +121,18 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             ["rows at risk (over 20 %)", _percent(before["at_risk"]), _percent(after["at_risk"])],
         ],
     )
+    _tell_attackers(report)
+    checked = report["classification"]
+    if checked is not None:
+        say(
+            f"'{checked['column']}' is predicted rightly in {_percent(checked['after'])} of rows "
+            f"(before: {_percent(checked['before'])}; the most frequent value alone: "
+            f"{_percent(checked['most_frequent'])})"
+        )
+    for group in report["absent"]["named"][:_NAMED]:
+        value = "(missing)" if group["value"] is None else group["value"]
+        say(f"far more left out than on average: {group['column']} {value} "
+            f"({_percent(group['share'])})")  # fmt: skip
     table(
         ["column", "levels", "detail kept"],
         [
@@ -140,7 +140,41 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             for name, one in report["columns"].items()
         ],
     )
+    say(f"More, and why: {data.parent / 'report.html'}")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _tell_attackers(report: dict[str, Any]) -> None:
+    """Say what each attacker finds, before and after."""
+    before, after = report["before"], report["after"]
+    rows = []
+    for name in ("prosecutor", "journalist", "marketer"):
+        two = [one["attackers"][name] for one in (before, after)]
+        rows.append([
+            name,
+            *(f"{_percent(one['highest'])}, {_percent(one['average'])}, "
+              f"{_number(one['at_risk'])}"
+              for one in two),
+        ])  # fmt: skip
+    table(["attacker: highest, average, records at risk", "before", "after"], rows)
+    uniques = [one["population_uniques"] for one in (before, after)]
+    if all(one is not None and one["uniques"] is not None for one in uniques):
+        told = " before, ".join(f"{one['uniques']:,.0f}" for one in uniques)
+        say(f"unique in the population of {uniques[0]['people']:,}, estimated: {told} after")
+    if report["rows"]["missing"]:
+        say(f"{_number(report['rows']['missing'])} rows lack a value that is needed: left out")
+    if report["sets"] is not None:
+        told = report["sets"]
+        say(f"{told['column']}: {_number(told['generalised'])} of "
+            f"{_number(told['items'])} items generalised, "
+            f"{_number(told['suppressed'])} left out")  # fmt: skip
+
+
+_NAMED = 5  # groups that are far from the average
+
+
+def _number(count: int | str) -> str:
+    return count if isinstance(count, str) else f"{count:,}"
+
+
+def _percent(share: float | str) -> str:
+    return share if isinstance(share, str) else f"{100 * share:.1f} %"

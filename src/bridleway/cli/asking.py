@@ -23,9 +23,8 @@ from bridleway.cli.frame import (
     table,
     working,
 )
+from bridleway.cli.pictures import require_picture, save_figure
 from bridleway.errors import BridlewayError, UsageError, plain
-
-_PICTURES = (".png", ".svg", ".pdf")
 
 if TYPE_CHECKING:
     from bridleway.answer import Answer
@@ -84,30 +83,20 @@ def ask(
     if receipt is not None and not dummy:
         answer.save_receipt(receipt)
     if plot is not None:
-        _save_plot(answer, plot)
+        save_figure(answer.plot().figure, plot)
     show(answer.to_json(), as_json, lambda: print_answer(answer, receipt))
     raise typer.Exit(answer.exit_code)
 
 
 def _require_writable(receipt: Path | None, plot: Path | None) -> None:
     """Say what cannot be written before anything is asked and charged."""
-    if plot is not None and plot.suffix.lower() not in _PICTURES:
-        raise UsageError(
-            "A plot is a picture.", f"End its name in {', '.join(_PICTURES)}.", where=str(plot)
-        )
+    if plot is not None:
+        require_picture(plot)
     for path in (receipt, plot):
         if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             raise UsageError(
                 "There is no folder here that can be written to.", "Name another.", where=str(path)
             )
-
-
-def _save_plot(answer: Answer, path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    figure = answer.plot().figure
-    if isinstance(figure, Figure):
-        figure.savefig(path, dpi=120)
 
 
 def _keep_refusal(error: BridlewayError, receipt: Path | None, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from bridleway.cli import (
     asking,
     demo,
     doctor,
+    extracts,
     ledger,
     passport,
     people,
@@ -36,6 +37,7 @@ app.command("verify")(asking.verify)
 app.command("anonymise")(anonymise.anonymise)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.add_typer(extracts.app, name="extract")
 app.add_typer(people.app, name="person")
 app.add_typer(sources.app, name="source")
 app.add_typer(secrets.app, name="secret")

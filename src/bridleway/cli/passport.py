@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +28,7 @@ from bridleway.errors import Gap, UsageError
 
 if TYPE_CHECKING:
     from bridleway.documents import Document
+    from bridleway.model.catalogue import TableFacts
     from bridleway.node.workspace import Workspace
     from bridleway.passport.gaps_view import Finding
     from bridleway.passport.precedents import Hit
@@ -51,10 +52,14 @@ def new(
     question: Annotated[
         list[str] | None, typer.Option("--question", "-q", help="ID=SQL or ID=@FILE; repeat it.")
     ] = None,
+    extract: Annotated[
+        list[str] | None,
+        typer.Option("--extract", help="ID=SELECT columns FROM table, for records that leave."),
+    ] = None,
     tables: Annotated[
         list[str] | None,
         typer.Option(
-            "--table", "-t", help="NAME=NODE.SOURCE.TABLE[,...]; repeat it. Default: all."
+            "--table", "-t", help="NAME=NODE.SOURCE.TABLE[,...]; repeat it. Default: those named."
         ),
     ] = None,
     linker: Annotated[str, typer.Option("--linker", help="The node where results meet.")] = "",
@@ -73,7 +78,7 @@ def new(
 ) -> None:
     """Draft a passport: a few questions, a template, and what the catalogues know."""
     from bridleway.node.holdings import write_whole
-    from bridleway.passport.new import NewAnswers, NewQuestion
+    from bridleway.passport.new import EXTRACT, NewAnswers, NewQuestion
     from bridleway.passport.new import new as draft
 
     if file.exists():
@@ -81,13 +86,24 @@ def new(
     name = name or file.stem
     plain = plain or _asked("The question in plain words")
     words = tuple(dict.fromkeys(re.findall(r"[^\W\d_]{5,}", plain.lower())))[:6]
-    asked = _pairs(question or [_asked("The question as ID=SQL")], "--question", "ID=SQL")
+    texts = list(question or ([] if extract else [_asked("The question as ID=SQL")]))
+    asked = _pairs(texts, "--question", "ID=SQL")
+    listed = _pairs(extract or [], "--extract", "ID=SQL")
     with at(workspace) as place:
         facts = place.facts()
+        mentioned = {
+            word.lower()
+            for text in (*asked.values(), *listed.values())
+            for word in re.findall(r"\w+", _text(text))
+        }
         bound = {
             key: tuple(value.split(","))
             for key, value in _pairs(tables or [], "--table", "NAME=NODE.SOURCE.TABLE").items()
-        } or {f.table: (place_name,) for place_name, f in facts.items()}
+        } or {
+            f.table: (place_name,)
+            for place_name, f in facts.items()
+            if f.table.lower() in mentioned or not mentioned & _tables_known(facts)
+        }
         places = [p for one in bound.values() for p in one]
         sources = sorted({p.rpartition(".")[0] for p in places})
         hits = search_precedents(place, sources, words)
@@ -98,7 +114,10 @@ def new(
             author=author,
             today=place.now().date(),
             tables=bound,
-            questions=tuple(NewQuestion(k, _text(v)) for k, v in asked.items()),
+            questions=(
+                *(NewQuestion(k, _text(v)) for k, v in asked.items()),
+                *(NewQuestion(k, _text(v), EXTRACT) for k, v in listed.items()),
+            ),
             recipients=(author.partition("/")[0],),
             linker=linker,
             roles=_pairs(role or [], "--role", "ROLE=NODE/NAME"),
@@ -123,6 +142,10 @@ def new(
 
     found = [{"id": h.id, "version": h.version, "state": h.state} for h in hits]
     show({"file": str(file), "gaps": gaps, "precedents": found}, as_json, lines)
+
+
+def _tables_known(facts: Mapping[str, TableFacts]) -> set[str]:
+    return {f.table.lower() for f in facts.values()}
 
 
 def _gaps_in_words(count: int) -> str:

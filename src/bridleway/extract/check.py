@@ -139,7 +139,7 @@ def opened(engine: duckdb.DuckDBPyConnection, path: Path, form: str) -> duckdb.D
         with pa.memory_map(str(path)) as file:
             return engine.from_arrow(pa.ipc.open_file(file).read_all())
     return engine.read_csv(str(path), header=True, sep=",", quotechar='"', escapechar='"',
-                           all_varchar=True, na_values="")  # fmt: skip
+                           all_varchar=True, na_values="", allow_quoted_nulls=False)  # fmt: skip
 
 
 def quoted(name: str) -> str:

@@ -52,7 +52,8 @@ class Classes:
 
     owner: the class of each combination, below `number`; counts: its rows; extras: per extra
     column the value of each combination. words: makes what tells the classes apart, where a model
-    wants to look them up in another table.
+    wants to look them up in another table; people: else how many of the population each stands
+    for.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Classes:
         extras: Sequence[Numbers],
         unit: Unit,
         words: Callable[[], tuple[Words, ...]] = tuple,
+        people: Numbers | None = None,
     ) -> None:
         self.number = number
         self.owner = owner
@@ -70,6 +72,7 @@ class Classes:
         self.extras = extras
         self.unit = unit
         self._words = words
+        self.people = people
 
     @cached_property
     def words(self) -> tuple[Words, ...]:

@@ -1,9 +1,9 @@
 """The table that leaves, made out of counts where they hold all of it.
 
 Where every column that leaves was counted, the counted combinations say each row: they are
-renamed, merged and repeated, and the table is not read a second time. Where a plain column leaves
-too, or one keeps a type that text does not give back exactly, `engine.py` recodes at the source.
-Both make the same rows in the same order.
+renamed, merged and repeated, and the table is not read a second time. Where a plain column or a
+set leaves too, or a column keeps a type that text does not give back exactly, `engine.py` recodes
+at the source. Both make the same rows in the same order.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def rows_of(
     kinds: the table's columns in order, with their Ibis types.
     """
     recipe = solution.recipe
-    if recipe.plain:
+    if recipe.plain or recipe.items is not None:
         return None
     kept = np.flatnonzero(solution.kept)
     columns = []

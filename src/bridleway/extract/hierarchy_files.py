@@ -19,16 +19,20 @@ _MOST = 64_000_000  # bytes
 
 def read_hierarchy(path: Path, column: str) -> Hierarchy:
     """Read a column's hierarchy. Raises UsageError for what is not one."""
+    return parse_hierarchy(read_text(path), column, path.name)
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a hierarchy file. Raises UsageError for what is none."""
     where = path.name
     try:
         if path.stat().st_size > _MOST:
             raise UsageError("The hierarchy is too large.", "Leave rare values out.", where=where)
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError:
         raise UsageError("The hierarchy cannot be read.", "Check the path.", where=where) from None
     except UnicodeDecodeError:
         raise UsageError("The hierarchy is not UTF-8.", "Save it so.", where=where) from None
-    return parse_hierarchy(text, column, where)
 
 
 def parse_hierarchy(text: str, column: str, where: str = "") -> Hierarchy:

@@ -224,6 +224,14 @@ def _merged(packed: Words, spare: int) -> Words:
     return np.asarray((keys[starts] << bits) | np.add.reduceat(packed, starts))
 
 
+def numbered(codes: Numbers) -> tuple[Numbers, Numbers]:
+    """Return the codes that occur, ascending, and the place of each row's code among them."""
+    used = np.flatnonzero(np.bincount(codes))
+    place = np.zeros(int(used[-1]) + 1 if len(used) else 0, dtype=np.int64)
+    place[used] = np.arange(len(used))
+    return used, place[codes]
+
+
 def lookup(known: Sequence[Words], wanted: Sequence[Words]) -> Numbers:
     """Return where each wanted combination stands among the distinct known ones, else -1."""
     number = len(known[0])

@@ -1,10 +1,14 @@
 """Local recoding: top-down along the hierarchies, until a split would break a privacy model.
 
-Everybody starts in one class, all columns at the top. In each round every class is split by one
-column into the values of the next level down. Children that may not stand alone stay together
-under the parent's value, if together they may; else the smallest children that may stand alone
-join them, or the class is not split by that column. Nothing is suppressed as long as the whole
-table may leave. Mondrian (LeFevre et al. 2006) over hierarchies; the rule for what is left is ours.
+Everybody starts at the top of all columns: in one class, where every hierarchy has a root. In each
+round every class is split by one column into the values of the next level down. Children that may
+not stand alone stay together under the parent's value, if together they may; else the smallest
+children that may stand alone join them, or the class is not split by that column. Nothing is
+suppressed as long as the whole table may leave. Mondrian (LeFevre et al. 2006) over hierarchies;
+the rule for what is left is ours.
+
+Where a population is known it is split along with the table, so that each class is known by the
+people who would be in it; what is left in a parent stands for those alone whom no child took.
 
 Levels differ from class to class: `30-39` can stand beside `20-69` in one column.
 """
@@ -22,6 +26,8 @@ from bridleway.extract.classes import ROWS, Classes, Unit
 from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Groups, Numbers
 from bridleway.extract.models import Model
+from bridleway.extract.population import people_in
+from bridleway.extract.table import Encoded
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,13 @@ class Recoded:
     """What local recoding found.
 
     part: the class of each combination; levels: shape (classes, columns), of each class in each
-    column.
+    column. crowd: where the population is known, the levels of each of its combinations, in the
+    class where it would be if it were in the table.
     """
 
     part: Numbers
     levels: Numbers
+    crowd: Numbers | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class _Plan:
 class _Splitter:
     def __init__(
         self, base: Groups, hierarchies: Sequence[Hierarchy], k: int, models: Sequence[Model],
-        unit: Unit, least: Sequence[int],
+        unit: Unit, least: Sequence[int], crowd: Encoded | None = None,
     ) -> None:  # fmt: skip
         self.least = np.array(least)
         self.hierarchies = hierarchies
@@ -62,8 +70,12 @@ class _Splitter:
         self.counts = base.counts
         self.leaves = [layout.leaves(base.words, column) for column in range(len(hierarchies))]
         self.extras = [layout.extra_values(base.words, p) for p in range(len(unit.extras))]
-        self.part = np.zeros(len(base), dtype=np.int64)
-        self.levels = np.array([[one.levels - 1 for one in hierarchies]], dtype=np.int64)
+        self.mine, self.crowd = len(base), crowd
+        if crowd is not None:  # who is in the population alone is split as if he were in the table
+            self._join(crowd)
+        self.part = self._tops()
+        top = np.array([one.levels - 1 for one in hierarchies], dtype=np.int64)
+        self.levels = np.tile(top, (int(self.part.max(initial=0)) + 1, 1))
         # Whether a class can still be split by a column.
         self.open = self.levels > self.least
 
@@ -86,19 +98,52 @@ class _Splitter:
             active = np.asarray(self.open[self.part].any(axis=1))
         return Recoded(self.part, self.levels)
 
+    def _tops(self) -> Numbers:
+        """Return the class of each combination at the top: one, where hierarchies have roots."""
+        made = np.zeros(len(self.counts), dtype=np.int64)
+        for one, leaves in zip(self.hierarchies, self.leaves, strict=True):
+            code = one.codes[-1, leaves]
+            made = np.unique(made * len(one.labels[-1]) + code, return_inverse=True)[1]
+        return made
+
     def may_leave(self) -> bool:
-        """Tell whether the whole table may leave as one class."""
-        return not self._fails(1, self.part, np.arange(len(self.part)))[0]
+        """Tell whether the whole table may leave as it is called at the top."""
+        number = len(self.levels)
+        held = np.bincount(self.part, self.counts, number) > 0
+        return not (self._fails(number, self.part, np.arange(len(self.part))) & held).any()
 
     def _fails(self, number: int, owner: Numbers, rows: Numbers) -> Flags:
-        """Return which of some groups of combinations may not be a class."""
+        """Return which of some groups of combinations may not be a class.
+
+        A group without rows of the table is none.
+        """
+        people = None
+        if self.crowd is not None:
+            mine = rows < self.mine
+            beside = rows[~mine] - self.mine
+            people = people_in(self.crowd, beside, owner[~mine], number)
+            held, owner = np.unique(owner[mine], return_inverse=True)
+            rows, people = rows[mine], people[held]
         classes = Classes(
-            number, owner, self.counts[rows], [e[rows] for e in self.extras], self.unit
-        )
+            number if people is None else len(people), owner, self.counts[rows],
+            [e[rows] for e in self.extras], self.unit, people=people,
+        )  # fmt: skip
         bad = classes.size < self.k
         for model in self.models:
             bad |= model.fails(classes, ())
-        return bad
+        if people is None:
+            return bad
+        made = np.ones(number, dtype=bool)
+        made[held] = bad
+        return made
+
+    def _join(self, crowd: Encoded) -> None:
+        groups = crowd.groups
+        more = [groups.layout.leaves(groups.words, c) for c in range(len(self.hierarchies))]
+        self.leaves = [np.concatenate(two) for two in zip(self.leaves, more, strict=True)]
+        none = np.zeros(len(groups), dtype=np.int64)
+        self.counts = np.concatenate([self.counts, none])
+        self.extras = [np.concatenate([extra, none]) for extra in self.extras]
 
     def _plan(self, rows: Numbers, column: int) -> tuple[_Plan | None, NDArray[np.float64]]:
         """Return how each class would be split by a column, and what that gains."""
@@ -146,6 +191,8 @@ class _Splitter:
                 return bad
             holders, place = np.unique(parent[owner[left]], return_inverse=True)
             wrong = self._fails(len(holders), place, rows[left])
+            if self.crowd is not None:  # where nobody of the table is left, nobody leaves
+                wrong &= np.bincount(place, rows[left] < self.mine, len(holders)) > 0
             weak = np.zeros(number, dtype=bool)
             weak[holders[wrong]] = True
             able = np.flatnonzero(weak[parent] & ~bad)
@@ -190,15 +237,19 @@ def recode(
     models: Sequence[Model] = (),
     unit: Unit = ROWS,
     least: Sequence[int] | None = None,
+    crowd: Encoded | None = None,
 ) -> Recoded | None:
-    """Recode locally; None where the whole table may not leave even as one class.
+    """Recode locally; None where the whole table may not leave even at the top of all columns.
 
-    least: the level below which each column is never split.
+    least: the level below which each column is never split; crowd: the population, encoded by the
+    same hierarchies.
     """
     hierarchies = base.layout.hierarchies
-    splitter = _Splitter(base, hierarchies, k, models, unit, least or [0] * len(hierarchies))
+    low = least or [0] * len(hierarchies)
+    splitter = _Splitter(base, hierarchies, k, models, unit, low, crowd)
     if not splitter.may_leave():
         return None
     found = splitter.run()
-    kept, part = np.unique(found.part, return_inverse=True)
-    return Recoded(part, found.levels[kept])
+    kept, part = np.unique(found.part[: len(base)], return_inverse=True)
+    beside = None if crowd is None else found.levels[found.part[len(base) :]]
+    return Recoded(part, found.levels[kept], beside)

@@ -18,7 +18,8 @@ from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Groups, Numbers
 from bridleway.extract.models import Floats
 
-_MOST_CODES = 1 << 62
+_MOST_CLASSES = 1 << 62
+
 AT_RISK = 0.2  # a record that is found with more than this probability is at risk
 
 
@@ -88,6 +89,12 @@ def disclosure(pairs: Pairs, number: int, whole: Floats) -> Disclosure:
     )
 
 
+def certain(pairs: Pairs, sizes: Numbers) -> int:
+    """Return how many units are in classes that hold one value alone; sizes: of the classes."""
+    alone = np.bincount(pairs.owner, minlength=len(sizes)) == 1
+    return int(sizes[alone].sum())
+
+
 @dataclass(frozen=True)
 class Utility:
     """Quality figures: 1 untouched, 0 nothing left.
@@ -130,7 +137,7 @@ def utility(
         shares.append(mean)
         least.append(floor)
         losses.append((mean - floor) / (1 - floor) if floor < 1 else 0.0)
-        lowest = _lowest_with_the_same_name(one) / max(one.levels - 1, 1)
+        lowest = lowest_with_the_same_name(one) / max(one.levels - 1, 1)
         steps.append(float((cells * lowest).sum() + gone) / total)
         entropies.append(_entropy_loss(one, cells, before))
     lost, most = (sum(part) for part in zip(*entropies, strict=True))
@@ -148,15 +155,15 @@ def utility(
     )
 
 
-def _lowest_with_the_same_name(one: Hierarchy) -> Numbers:
+def lowest_with_the_same_name(one: Hierarchy) -> Numbers:
     """Return for each level and leaf the lowest level at which the leaf has that name."""
     made = np.tile(np.arange(one.levels)[:, None], (1, len(one.leaves)))
-    names = np.array([[one.label(level, leaf) for leaf in range(len(one.leaves))] for level in
-                      range(one.levels)], dtype=object)  # fmt: skip
+    names = [np.array(labels, dtype=object) for labels in one.labels]
     for level in range(1, one.levels):
         for below in range(level - 1, -1, -1):
-            same = names[level] == names[below]
-            made[level][same] = below
+            if set(one.labels[level]) & set(one.labels[below]):
+                same = names[level][one.codes[level]] == names[below][one.codes[below]]
+                made[level][same] = below
     return made
 
 
@@ -210,7 +217,7 @@ def class_of(
 ) -> Numbers:
     """Return the released class of each combination: alike in the name of every column."""
     made = np.zeros(len(levels), dtype=np.int64)
-    size = 1
+    room = 1
     for column, one in enumerate(hierarchies):
         names: dict[str | None, int] = {}
         by_level = [
@@ -218,9 +225,9 @@ def class_of(
             for labels, codes in zip(one.labels, one.codes, strict=True)
         ]
         code = np.array(by_level)[levels[:, column], leaves[column]]
-        if size * len(names) > _MOST_CODES:
-            known, made = np.unique(made, return_inverse=True)
-            size = len(known)
+        if room * len(names) >= _MOST_CLASSES:
+            made = np.unique(made, return_inverse=True)[1]
+            room = int(made.max(initial=0)) + 1
         made = made * len(names) + code
-        size *= len(names)
+        room *= len(names)
     return np.unique(made, return_inverse=True)[1]

@@ -1,16 +1,18 @@
 """Who is in which class of an extract: what later extracts of the same people are held to.
 
-Whoever has two extracts, and knows what one person's quasi-identifiers became in each, looks for
-the person where both classes meet (intersection, composition: Ganta, Kasiviswanathan and Smith
-2008); whoever knows who came or went looks at the people who are in one alone (differencing). So
-each such meeting of classes has to meet the recipe itself.
+Whoever has several extracts, and knows what one person's quasi-identifiers became in each, looks
+for the person where their classes meet (intersection, composition: Ganta, Kasiviswanathan and Smith
+2008); whoever knows who came or went looks at the people who are in some alone (differencing). So
+each meeting of classes of *all* extracts has to meet every recipe itself: two by two is not enough,
+as three that are safe in pairs can meet in one person.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,45 @@ from numpy.typing import NDArray
 from bridleway.extract import models
 from bridleway.extract.classes import Classes, Unit
 from bridleway.extract.keys import Numbers
-from bridleway.extract.recipe import LEAST_L, Recipe
+from bridleway.extract.models import Floats
+from bridleway.extract.recipe import LEAST_L, Recipe, Sensitive
 
 Marks = NDArray[np.uint64]
+_PROMISE = b"promise"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What an extract promised of every class: k people, and what holds of sensitive columns."""
+
+    k: int
+    sensitive: tuple[Sensitive, ...] = ()
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Promise:
+        """Return what a recipe promises."""
+        return cls(recipe.k, recipe.sensitive)
+
+    def to_json(self) -> str:
+        """Return it as text. Orders and hierarchies are left out: they are not looked at."""
+        columns = [
+            {name: value for name, value in asdict(one).items() if name in _PROMISED}
+            for one in self.sensitive
+        ]
+        return json.dumps({"k": self.k, "sensitive": columns})
+
+    @classmethod
+    def from_json(cls, text: str) -> Promise:
+        """Read what `to_json` wrote."""
+        told = json.loads(text)
+        columns = []
+        for one in told["sensitive"]:
+            recursive = one.pop("recursive")
+            columns.append(Sensitive(**one, recursive=recursive and (recursive[0], recursive[1])))
+        return cls(told["k"], tuple(columns))
+
+
+_PROMISED = frozenset({"name", "distinct", "entropy", "recursive", "t", "beta", "enhanced"})
 
 
 @dataclass(frozen=True)
@@ -31,13 +69,14 @@ class Members:
     """People by class. One entry per row that left.
 
     marks: whose it is, keyed; classes: which class it is in; values: per sensitive column the
-    code of its value in `names`.
+    code of its value in `names`; promise: what the extract promised.
     """
 
     marks: Marks
     classes: Numbers
     values: dict[str, Numbers]
     names: dict[str, tuple[str | None, ...]]
+    promise: Promise
 
     def to_bytes(self) -> bytes:
         """Return it as Arrow bytes."""
@@ -45,7 +84,7 @@ class Members:
         for name, codes in self.values.items():
             known = pa.array(self.names[name], pa.string())
             columns[f"v_{name}"] = pa.DictionaryArray.from_arrays(codes.astype(np.int32), known)
-        table = pa.table(columns)
+        table = pa.table(columns).replace_schema_metadata({_PROMISE: self.promise.to_json()})
         with io.BytesIO() as sink:
             with pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
@@ -60,7 +99,8 @@ class Members:
             coded = _coded(table[column])
             values[column[2:]], names[column[2:]] = coded
         marks = np.asarray(table["mark"]).astype(np.uint64)
-        return cls(marks, np.asarray(table["class"]).astype(np.int64), values, names)
+        promise = Promise.from_json(table.schema.metadata[_PROMISE].decode())
+        return cls(marks, np.asarray(table["class"]).astype(np.int64), values, names, promise)
 
 
 def members_of(
@@ -81,7 +121,8 @@ def members_of(
     values, names = {}, {}
     for column in recipe.sensitive:
         values[column.name], names[column.name] = _coded(table[column.name])
-    return Members(mark(table[table.num_columns - 1]), classes, values, names)
+    people = mark(table[table.num_columns - 1])
+    return Members(people, classes, values, names, Promise.of(recipe))
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[Numbers, tuple[str | None, ...]]:
@@ -95,29 +136,34 @@ def _coded(column: pa.ChunkedArray) -> tuple[Numbers, tuple[str | None, ...]]:
     return codes, tuple(coded.dictionary.to_pylist())
 
 
-def together_safe(new: Members, old: Members, recipe: Recipe) -> bool:
-    """Tell whether both extracts together still meet the recipe of the new one.
+def together_safe(new: Members, old: Sequence[Members]) -> bool:
+    """Tell whether all extracts together still keep what each of them promised.
 
-    Looked at is every set of people that somebody with both can tell apart: those in one class of
-    the old and one of the new, and those in a class of one who are not in the other. Each has at
-    least k people, and meets the recipe's models of the sensitive columns that it is seen in; a
-    column that only the old one released has at least two values in each.
+    Looked at is every set of people that somebody with all of them can tell apart: those who are
+    in one class of each, or not in it at all. Each has at least the largest k of them all, and
+    meets every model that any of them promised of the sensitive columns that it is seen in; a
+    column of which nothing was promised has at least two values in each.
     """
-    cells = _Cells(new, old)
-    for side in (cells.new, cells.old):
-        if (side.classes(None, cells.number).size < recipe.k).any():
+    if not old:
+        return True
+    every = (new, *old)
+    least = max(one.promise.k for one in every)
+    asked = tuple(column for one in every for column in one.promise.sensitive)
+    cells = _Cells(every)
+    for side in cells.sides:
+        if (side.classes(None, cells.number).size < least).any():
             return False
         for name in side.members.values:
             classes = side.classes(name, cells.number)
-            asked = _models(recipe, name, classes, len(side.members.names[name]))
-            if any(bool(model.fails(classes, ()).any()) for model in asked):
+            models_ = _models(asked, name, classes, len(side.members.names[name]))
+            if any(bool(model.fails(classes, ()).any()) for model in models_):
                 return False
     return True
 
 
 @dataclass(frozen=True)
 class _Side:
-    """The rows of one extract. cell: where its person stands in both; person: which it is."""
+    """The rows of one extract. cell: where its person stands in all; person: which it is."""
 
     members: Members
     cell: Numbers
@@ -136,16 +182,23 @@ class _Side:
 
 
 class _Cells:
-    """The rows of both extracts, by where their person stands in the two."""
+    """The rows of every extract, by where their person stands in all of them."""
 
-    def __init__(self, new: Members, old: Members) -> None:
-        known, place = np.unique(np.concatenate([new.marks, old.marks]), return_inverse=True)
+    def __init__(self, every: Sequence[Members]) -> None:
+        known, place = np.unique(np.concatenate([one.marks for one in every]), return_inverse=True)
         self.number = len(known)
-        person, before = place[: len(new.marks)], place[len(new.marks) :]
-        at_new = _profiles(new, person, self.number)
-        at_old = _profiles(old, before, self.number)
-        self.new = _Side(new, _pair(new.classes, at_old[person]), person)
-        self.old = _Side(old, _pair(old.classes, at_new[before]), before)
+        ends = np.cumsum([len(one.marks) for one in every])
+        people = np.split(place, ends[:-1])
+        profiles = [
+            _profiles(one, person, self.number) for one, person in zip(every, people, strict=True)
+        ]
+        self.sides = []
+        for at, (one, person) in enumerate(zip(every, people, strict=True)):
+            elsewhere = np.zeros(self.number, dtype=np.int64)
+            for other, profile in enumerate(profiles):
+                if other != at:
+                    elsewhere = np.unique(_pair(elsewhere, profile), return_inverse=True)[1]
+            self.sides.append(_Side(one, _pair(one.classes, elsewhere[person]), person))
 
 
 def _profiles(members: Members, person: Numbers, number: int) -> Numbers:
@@ -169,13 +222,19 @@ def _pair(mine: Numbers, theirs: Numbers) -> Numbers:
     return np.asarray(mine * (int(theirs.max(initial=0)) + 1) + theirs)
 
 
-def _models(recipe: Recipe, name: str, classes: Classes, number: int) -> list[models.Model]:
-    one = next((s for s in recipe.sensitive if s.name == name), None)
-    if one is None:
+def _models(
+    asked: Sequence[Sensitive], name: str, classes: Classes, number: int
+) -> list[models.Model]:
+    mine = [one for one in asked if one.name == name]
+    if not mine:
         return [models.DistinctL(0, LEAST_L)]
     pairs = classes.pairs(0)
     spread = np.bincount(pairs.value, pairs.weight, number)
     q = np.asarray(spread / max(spread.sum(), 1))
+    return [model for one in mine for model in _models_of(one, q)]
+
+
+def _models_of(one: Sensitive, q: Floats) -> list[models.Model]:
     return [
         *([models.DistinctL(0, one.distinct)] if one.distinct is not None else ()),
         *([models.EntropyL(0, one.entropy)] if one.entropy is not None else ()),

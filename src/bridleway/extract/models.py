@@ -11,7 +11,7 @@ that in a class.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bridleway.errors import Fault
 from bridleway.extract.classes import Classes
 from bridleway.extract.hierarchy import Hierarchy
-from bridleway.extract.keys import Flags, Groups, Numbers, Words, lookup
+from bridleway.extract.keys import Flags
 
 Floats = NDArray[np.float64]
 
@@ -185,59 +185,3 @@ class BetaLikeness:
         made = np.zeros(classes.number, dtype=bool)
         made[pairs.owner[gains]] = True
         return made
-
-
-@dataclass(frozen=True)
-class Population:
-    """Another table over the same columns: everybody from among whom the rows were drawn."""
-
-    groups: Groups
-    _kept: dict[tuple[int, ...], tuple[tuple[Words, ...], Numbers]] = field(default_factory=dict)
-
-    def sizes(self, classes: Classes, node: Sequence[int]) -> Numbers:
-        """Return how many people of the population each class has."""
-        at = tuple(node)
-        if at not in self._kept:
-            self._kept.clear()
-            groups = self.groups.at(at)
-            masks = groups.layout.class_masks
-            words = tuple(w & m for w, m in zip(groups.words, masks, strict=True))
-            self._kept[at] = words, groups.counts
-        words, counts = self._kept[at]
-        place = lookup(words, classes.words)
-        return np.where(place < 0, 0, counts[place])
-
-
-@dataclass(frozen=True)
-class KMap:
-    """k-map: every class holds at least k people of the population (Sweeney 2001)."""
-
-    k: int
-    population: Population
-    monotone: ClassVar[bool] = True
-    needs_nodes: ClassVar[bool] = True
-
-    def fails(self, classes: Classes, node: Sequence[int]) -> Flags:
-        """Return the classes with fewer people."""
-        return self.population.sizes(classes, node) < self.k
-
-
-@dataclass(frozen=True)
-class DeltaPresence:
-    """delta-presence: the rows are between `least` and `most` of the population of every class.
-
-    Nergiz, Atzori & Clifton 2007.
-    """
-
-    least: float
-    most: float
-    population: Population
-    monotone: ClassVar[bool] = False
-    needs_nodes: ClassVar[bool] = True
-
-    def fails(self, classes: Classes, node: Sequence[int]) -> Flags:
-        """Return the classes that tell too well who is in the table."""
-        sizes = self.population.sizes(classes, node)
-        part = classes.size / np.maximum(sizes, 1)
-        outside = (part < self.least - _ROUNDING) | (part > self.most + _ROUNDING)
-        return np.asarray((sizes == 0) | outside)

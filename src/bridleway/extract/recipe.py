@@ -22,15 +22,26 @@ from typing import Literal as OneOf
 
 from bridleway import parts
 from bridleway.errors import UsageError, nearest
+from bridleway.extract.asked import (
+    MISSING,
+    SEPARATOR,
+    WITHINS,
+    AskedPopulation,
+    M,
+    Missing,
+    SetColumn,
+)  # fmt: skip
 
 Recoding: TypeAlias = OneOf["full-domain", "local"]
 Distance: TypeAlias = OneOf["equal", "ordered", "hierarchical"]
 
 BUILDERS = "bridleway.extract.builders"
-CLASSES = ("quasi-identifier", "sensitive", "identifier", "entity", "plain", "free-text")
+FILES = {"file": "path", "mapping": "file"}  # builders that read a file, and the option naming it
+CLASSES = ("quasi-identifier", "sensitive", "set", "identifier", "entity", "plain", "free-text")
 RECODINGS = ("full-domain", "local")
 DISTANCES = ("equal", "ordered", "hierarchical")
 
+_WITHIN = re.compile(r"bridleway_(rows|(from|to|lent)(_[0-9]+)?|[0-9]+)")
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 K = 5
@@ -44,13 +55,15 @@ class Quasi:
     """A quasi-identifier.
 
     builder, options: its hierarchy; level: to which it is generalised, where the recipe says it
-    (with local recoding, at least).
+    (with local recoding, at least). missing: a missing value is a category like any other, or
+    rows without a value do not leave.
     """
 
     name: str
     builder: str = "values"
     options: Mapping[str, Any] = field(default_factory=dict)
     level: int | None = None
+    missing: Missing = "category"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,9 @@ class Recipe:
     """What is done to a table.
 
     suppression: the largest share of rows that may be left out; dropped: identifiers and free
-    text; plain: columns that leave as they are; entity: whose distinct values k counts.
+    text; plain: columns that leave as they are; entity: whose distinct values k counts;
+    classify: the column whose prediction the report checks; items: a column of sets; population:
+    what is known or asked of those from whom the rows were drawn.
     """
 
     quasi: tuple[Quasi, ...]
@@ -90,28 +105,42 @@ class Recipe:
     k: int = K
     suppression: float = SUPPRESSION
     recoding: Recoding = "full-domain"
+    classify: str | None = None
+    items: SetColumn | None = None
+    population: AskedPopulation = AskedPopulation()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return every column that is declared."""
         entity = () if self.entity is None else (self.entity,)
         named = (*(q.name for q in self.quasi), *(s.name for s in self.sensitive))
-        return (*named, *self.plain, *self.dropped, *entity)
+        return (*named, *self._sets, *self.plain, *self.dropped, *entity)
 
     @property
     def released(self) -> tuple[str, ...]:
         """Return the columns that leave."""
-        return (*(q.name for q in self.quasi), *(s.name for s in self.sensitive), *self.plain)
+        named = (*(q.name for q in self.quasi), *(s.name for s in self.sensitive))
+        return (*named, *self._sets, *self.plain)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Return the quasi-identifiers without which a row does not leave."""
+        return tuple(one.name for one in self.quasi if one.missing == "leave-out")
+
+    @property
+    def _sets(self) -> tuple[str, ...]:
+        return () if self.items is None else (self.items.name,)
 
 
 def require_declared(recipe: Recipe, columns: Sequence[str]) -> None:
     """Raise UsageError unless the recipe declares every column, and none that is not there."""
+    _require_names(columns)
     undeclared = [name for name in columns if name not in recipe.columns]
     if undeclared:
         listed = ", ".join(f"'{name}'" for name in undeclared[:20])
         raise UsageError(
             f"{'A column is' if len(undeclared) == 1 else 'Columns are'} not declared: {listed}.",
-            "Say of each column what it is: quasi-identifier, sensitive, identifier, entity, "
+            "Say of each column what it is: quasi-identifier, sensitive, set, identifier, entity, "
             "free-text or plain. Identifiers and free text do not leave.",
             where=undeclared[0],
         )
@@ -124,9 +153,45 @@ def require_declared(recipe: Recipe, columns: Sequence[str]) -> None:
             )
 
 
+def require_population(recipe: Recipe, columns: Sequence[str]) -> None:
+    """Raise UsageError unless a table of the population has the columns that are looked up."""
+    entity = () if recipe.entity is None else (recipe.entity,)
+    for name in (*(q.name for q in recipe.quasi), *entity):
+        if name not in columns:
+            raise UsageError(
+                f"The population has no column '{name}'.{nearest(name, columns)}",
+                "Name a table of everybody from among whom the rows were drawn, with the same "
+                "quasi-identifiers, and the entity where rows are not people.",
+                where="population",
+            )
+
+
+def _require_names(columns: Sequence[str]) -> None:
+    """Raise UsageError for names that no engine tells apart, or that are used within."""
+    known: set[str] = set()
+    for name in columns:
+        if not name.strip():
+            raise UsageError("A column has no name.", "Give it one.")
+        if name.casefold() in known:
+            raise UsageError(
+                "Two columns have the same name, or names that differ in case alone.",
+                "Rename one of them.",
+                where=name,
+            )
+        if _WITHIN.fullmatch(name.casefold()):
+            raise UsageError(
+                "A column has a name that extracts use themselves.", "Rename it.", where=name
+            )
+        known.add(name.casefold())
+
+
 def read_recipe(body: object, where: str = "recipe") -> Recipe:
     """Read a recipe from plain data. Raises UsageError with the place."""
     return _Reader(where).recipe(body)
+
+
+def _class_of(said: Any) -> Any:
+    return said.get("class") if isinstance(said, Mapping) else said
 
 
 class _Reader:
@@ -134,10 +199,12 @@ class _Reader:
         self.where = where
 
     def recipe(self, body: object) -> Recipe:
-        told = self._record(body, "", ("k", "suppression", "recoding", "columns"))
+        known = ("k", "suppression", "recoding", "classify", "columns", "population")
+        told = self._record(body, "", known)
         columns = self._record(told.get("columns"), "columns", None)
         quasi: list[Quasi] = []
         sensitive: list[Sensitive] = []
+        sets: list[SetColumn] = []
         others: dict[str, list[str]] = {name: [] for name in CLASSES}
         for name, said in columns.items():
             path = f"columns.{name}"
@@ -150,6 +217,8 @@ class _Reader:
                 quasi.append(self._quasi(name, one, path))
             elif cls == "sensitive":
                 sensitive.append(self._sensitive(name, one, path))
+            elif cls == "set":
+                sets.append(self._set(name, one, path))
             else:
                 self._record(one, path, ("class",))
                 others[cls].append(name)
@@ -161,6 +230,10 @@ class _Reader:
             )
         if len(others["entity"]) > 1:
             self._wrong("Two columns are the entity.", "Name one.", "columns")
+        if len(sets) > 1:
+            self._wrong("Two columns are sets, and items of both together would not be looked at.",
+                        "Name one, and drop the other or join them in one column.",
+                        "columns")  # fmt: skip
         recoding = told.get("recoding", "full-domain")
         if recoding not in RECODINGS:
             self._wrong(
@@ -175,12 +248,73 @@ class _Reader:
             self._whole(told, "k", 1, K) or K,
             self._number(told, "suppression", 0, 1, SUPPRESSION) or 0.0,
             recoding,
+            self._classify(told.get("classify"), columns, others),
+            sets[0] if sets else None,
+            self._population(told.get("population", {})),
         )
 
-    def _quasi(self, name: str, said: object, path: str) -> Quasi:
-        one = self._record(said, path, ("class", "hierarchy", "level"))
+    def _classify(
+        self, name: object, columns: Mapping[str, Any], others: Mapping[str, list[str]]
+    ) -> str | None:
+        if name is None:
+            return None
+        away = {*others["identifier"], *others["free-text"], *others["entity"]}
+        away |= {column for column, said in columns.items() if _class_of(said) == "set"}
+        leaves = [column for column in columns if column not in away]
+        if name not in leaves:
+            self._wrong(f"No column '{name}' leaves.{nearest(str(name), leaves)}",
+                        "Name a column that does.", "classify")  # fmt: skip
+        return str(name)
+
+    def _population(self, said: object) -> AskedPopulation:
+        path = "population"
+        one = self._record(said, path, ("k", "presence", "fraction", "size"))
+        presence = None
+        if "presence" in one:
+            two = self._record(one["presence"], f"{path}.presence", ("least", "most"))
+            least, most = (
+                self._number(two, key, 0, 1, default, f"{path}.presence.{key}")
+                for key, default in (("least", 0.0), ("most", 1.0))
+            )
+            presence = (least or 0.0, 1.0 if most is None else most)
+            if presence[0] > presence[1]:
+                self._wrong("'least' is more than 'most'.", "Write the smaller one as least.",
+                            f"{path}.presence")  # fmt: skip
+        fraction = self._number(one, "fraction", 0, 1, None, path)
+        size = self._whole(one, "size", 1, None, path)
+        if fraction == 0:
+            self._wrong(
+                "'fraction' is 0.", "Write which part of the population the table is.", path
+            )
+        if fraction is not None and size is not None:
+            self._wrong(
+                "The population has both a fraction and a size.", "Write one of them.", path
+            )
+        return AskedPopulation(self._whole(one, "k", 1, None, path), presence, fraction, size)
+
+    def _set(self, name: str, said: object, path: str) -> SetColumn:
+        one = self._record(said, path, ("class", "m", "within", "separator", "hierarchy"))
+        within, separator = one.get("within", "class"), one.get("separator", SEPARATOR)
+        if within not in WITHINS:
+            self._wrong(f"Items are not counted within '{within}'.", "Write class or table.", path)
+        if not isinstance(separator, str) or not separator:
+            self._wrong("'separator' is no text.", 'Write what stands between items: ";".', path)
         builder, options = self._hierarchy(one.get("hierarchy", "values"), path)
-        return Quasi(name, builder, options, self._whole(one, "level", 0, None, path))
+        m = self._whole(one, "m", 1, M, path) or M
+        return SetColumn(name, m, within, separator, builder, options)
+
+    def _quasi(self, name: str, said: object, path: str) -> Quasi:
+        one = self._record(said, path, ("class", "hierarchy", "level", "missing"))
+        builder, options = self._hierarchy(one.get("hierarchy", "values"), path)
+        missing = one.get("missing", "category")
+        if missing not in MISSING:
+            self._wrong(
+                f"'{missing}' is no way to treat missing values.{nearest(str(missing), MISSING)}",
+                "Write category, or leave-out: rows without a value do not leave. A missing value "
+                "that counts as any other protects nobody.",
+                path,
+            )
+        return Quasi(name, builder, options, self._whole(one, "level", 0, None, path), missing)
 
     def _sensitive(self, name: str, said: object, path: str) -> Sensitive:
         known = ("class", "l", "entropy-l", "recursive", "t", "distance", "beta", "enhanced",

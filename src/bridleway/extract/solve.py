@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bridleway import parts
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.extract import models
+from bridleway.extract.attackers import population_size
 from bridleway.extract.classes import classes_of
 from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers, lookup
 from bridleway.extract.local import recode
 from bridleway.extract.models import Model
+from bridleway.extract.population import (
+    DeltaPresence,
+    KMap,
+    Population,
+    people_beside,
+    require_drawn_from,
+)
 from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
 from bridleway.extract.search import Found, Node, Search
-from bridleway.extract.table import Encoded, encode
+from bridleway.extract.sets import Sets
+from bridleway.extract.table import ROWS, Encoded, encode
+
+_MOST_NODES = 1 << 24  # generalisations of which a search can keep what it found
+_MOST_COLUMNS = 60
 
 
 @dataclass(frozen=True)
@@ -27,7 +42,9 @@ class Solution:
 
     levels: shape (combinations, columns), the level of each combination of `encoded.groups`;
     kept: whether it leaves. node: the level of each column, where all rows have the same; found:
-    what the search found.
+    what the search found. crowd, crowd_levels: the same of the population, where there is a table
+    of it: what each of its combinations would be released as. missing: rows that do not leave for
+    want of a value; they stand in none of the other figures. sets: what sets become.
     """
 
     recipe: Recipe
@@ -37,6 +54,17 @@ class Solution:
     kept: Flags
     node: Node | None
     found: Found | None
+    crowd: Encoded | None = None
+    crowd_levels: Numbers | None = None
+    missing: int = 0
+    sets: Sets | None = None
+
+    def of_population(self) -> Solution:
+        """Return how the population would be released. Raises Fault where none is known."""
+        if self.crowd is None or self.crowd_levels is None:
+            raise Fault("There is no population.", "Report this.")
+        kept = np.ones(len(self.crowd.groups), dtype=bool)
+        return replace(self, encoded=self.crowd, levels=self.crowd_levels, kept=kept)
 
     @property
     def rows(self) -> int:
@@ -48,11 +76,15 @@ class Solution:
         """How many rows do not leave."""
         return int(self.encoded.groups.counts[~self.kept].sum())
 
+    @cached_property
+    def leaves(self) -> tuple[Numbers, ...]:
+        """Per column the original value of each combination, as its place among the leaves."""
+        groups = self.encoded.groups
+        return tuple(groups.layout.leaves(groups.words, n) for n in range(len(self.hierarchies)))
+
     def codes(self, column: int) -> tuple[Numbers, list[str | None]]:
         """Return what each combination is called in a column: codes, and the names by code."""
-        one = self.hierarchies[column]
-        groups = self.encoded.groups
-        leaves = groups.layout.leaves(groups.words, column)
+        one, leaves = self.hierarchies[column], self.leaves[column]
         starts = np.cumsum([0, *(len(names) for names in one.labels)])
         codes = starts[self.levels[:, column]] + one.codes[self.levels[:, column], leaves]
         return codes, [name for names in one.labels for name in names]
@@ -101,13 +133,40 @@ class Solution:
         )
 
 
-def hierarchies_of(recipe: Recipe, counted: pa.Table) -> tuple[Hierarchy, ...]:
-    """Build every quasi-identifier's hierarchy over the values that the table holds."""
-    return tuple(_built(one, counted) for one in recipe.quasi)
+def people_by_combination(solution: Solution) -> tuple[Numbers, Numbers] | None:
+    """Return for each combination how many of the population its class stands for.
+
+    Before, and as it leaves; None where there is no table of the population.
+    """
+    crowd, beside = solution.crowd, solution.crowd_levels
+    if crowd is None or beside is None:
+        return None
+    one, encoded = solution.hierarchies, solution.encoded
+    none, also = np.zeros_like(solution.levels), np.zeros_like(beside)
+    return (
+        people_beside(one, encoded, none, crowd, also),
+        people_beside(one, encoded, solution.levels, crowd, beside),
+    )
 
 
-def _built(one: Quasi, counted: pa.Table) -> Hierarchy:
+def population_of(solution: Solution) -> int | None:
+    """Return how many people the population has, where it is known."""
+    units, crowd = solution.encoded.number, solution.crowd
+    table = None if crowd is None else crowd.number
+    return population_size(solution.recipe.population, units, table)
+
+
+def hierarchies_of(
+    recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None
+) -> tuple[Hierarchy, ...]:
+    """Build every quasi-identifier's hierarchy over the values of the table and its population."""
+    return tuple(_built(one, counted, crowd) for one in recipe.quasi)
+
+
+def _built(one: Quasi, counted: pa.Table, crowd: pa.Table | None) -> Hierarchy:
     values = counted[one.name].unique().to_pylist()
+    if crowd is not None:
+        values = list(dict.fromkeys([*values, *crowd[one.name].unique().to_pylist()]))
     made: Hierarchy = parts.load(BUILDERS, one.builder).build(one.name, values, one.options)
     if one.level is not None and one.level >= made.levels:
         raise UsageError(
@@ -124,9 +183,16 @@ def encoded_of(recipe: Recipe, counted: pa.Table, made: Sequence[Hierarchy]) -> 
     return encode(counted, made, [s.name for s in recipe.sensitive], recipe.entity, orders)
 
 
-def models_of(recipe: Recipe, encoded: Encoded) -> list[Model]:
+def models_of(recipe: Recipe, encoded: Encoded, crowd: Encoded | None = None) -> list[Model]:
     """Return the privacy models that a recipe asks for besides k-anonymity."""
     made: list[Model] = []
+    asked = recipe.population
+    if crowd is not None and asked.needs_table:
+        population = Population(crowd, encoded.groups.layout)
+        if asked.k is not None:
+            made.append(KMap(asked.k, population))
+        if asked.presence is not None:
+            made.append(DeltaPresence(*asked.presence, population))
     for place, one in enumerate(recipe.sensitive):
         if one.distinct is not None:
             made.append(models.DistinctL(place, one.distinct))
@@ -158,13 +224,73 @@ def _tree(builder: str, name: str, options: object, encoded: Encoded) -> Hierarc
     return made
 
 
-def solve(recipe: Recipe, counted: pa.Table) -> Solution:
-    """Find what loses least. Raises Refused where nothing may leave."""
-    made = hierarchies_of(recipe, counted)
+@dataclass(frozen=True)
+class Ready:
+    """A counted table, ready to be searched.
+
+    crowd: its population, where there is a table of it; models: what must hold besides k; missing:
+    rows that were left out for want of a value.
+    """
+
+    hierarchies: tuple[Hierarchy, ...]
+    encoded: Encoded
+    crowd: Encoded | None
+    models: Sequence[Model]
+    missing: int
+
+
+def ready(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> Ready:
+    """Make a counted table, and its counted population, ready to be searched."""
+    if recipe.population.needs_table and crowd is None:
+        raise UsageError(
+            "The recipe asks for a class of so many people of a population that is not named.",
+            "Name its table: `bridleway anonymise … --population FILE`.",
+            where="population",
+        )
+    counted, missing = _whole(recipe, counted)
+    if not counted.num_rows:
+        raise _nothing(recipe)
+    if crowd is not None:
+        crowd, _ = _whole(recipe, crowd)
+    made = hierarchies_of(recipe, counted, crowd)
     encoded = encoded_of(recipe, counted, made)
-    asked = models_of(recipe, encoded)
+    people = None
+    if crowd is not None:
+        people = encode(crowd, made, (), recipe.entity)
+        require_drawn_from(encoded, people)
+    table = None if people is None else people.number
+    population_size(recipe.population, encoded.number, table)  # one that cannot be is told early
+    return Ready(made, encoded, people, models_of(recipe, encoded, people), missing)
+
+
+def solve(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> Solution:
+    """Find what loses least. Raises Refused where nothing may leave.
+
+    crowd: the counted population, where there is a table of it.
+    """
+    table = ready(recipe, counted, crowd)
+    found = _solved(recipe, table.hierarchies, table.encoded, table.models, table.crowd)
+    return replace(found, missing=table.missing)
+
+
+def _whole(recipe: Recipe, counted: pa.Table) -> tuple[pa.Table, int]:
+    """Return the combinations that lack no value which they need, and how many rows do."""
+    if not recipe.needed:
+        return counted, 0
+    there = pc.is_valid(counted[recipe.needed[0]])
+    for name in recipe.needed[1:]:
+        there = pc.and_(there, pc.is_valid(counted[name]))
+    left = pc.sum(counted.filter(pc.invert(there))[ROWS]).as_py()
+    return counted.filter(there), int(left or 0)
+
+
+def _solved(
+    recipe: Recipe, made: tuple[Hierarchy, ...], encoded: Encoded, asked: Sequence[Model],
+    crowd: Encoded | None,
+) -> Solution:  # fmt: skip
     if recipe.recoding == "local":
-        return _locally(recipe, made, encoded, asked)
+        return _locally(recipe, made, encoded, asked, crowd)
+    _require_searchable(encoded.groups.layout.shape)
     total = int(encoded.groups.counts.sum())
     limit = int(total * recipe.suppression)
     found = Search(
@@ -186,18 +312,32 @@ def solve(recipe: Recipe, counted: pa.Table) -> Solution:
     words = [w & m & o for w, m, o in zip(encoded.groups.words, masks, own, strict=True)]
     kept = ~bad[lookup(classes.words, words)]
     levels = np.tile(np.array(node, dtype=np.int64), (len(encoded.groups), 1))
-    return Solution(recipe, made, encoded, levels, kept, node, found)
+    beside = None
+    if crowd is not None:
+        beside = np.tile(np.array(node, dtype=np.int64), (len(crowd.groups), 1))
+    return Solution(recipe, made, encoded, levels, kept, node, found, crowd, beside)
+
+
+def _require_searchable(shape: Sequence[int]) -> None:
+    """Raise UsageError where there are more generalisations than a search can hold."""
+    if len(shape) > _MOST_COLUMNS or math.prod(shape) > _MOST_NODES:
+        raise UsageError(
+            f"{len(shape)} quasi-identifiers can be generalised in more ways than can be searched.",
+            "Recode them locally (`recoding: local`), name fewer, or give them fewer levels.",
+        )
 
 
 def _locally(
-    recipe: Recipe, made: tuple[Hierarchy, ...], encoded: Encoded, asked: Sequence[Model]
-) -> Solution:
+    recipe: Recipe, made: tuple[Hierarchy, ...], encoded: Encoded, asked: Sequence[Model],
+    crowd: Encoded | None,
+) -> Solution:  # fmt: skip
     least = [q.level or 0 for q in recipe.quasi]
-    found = recode(encoded.groups, recipe.k, asked, encoded.unit, least)
+    found = recode(encoded.groups, recipe.k, asked, encoded.unit, least, crowd)
     if found is None:
         raise _nothing(recipe)
     kept = np.ones(len(encoded.groups), dtype=bool)
-    return Solution(recipe, made, encoded, found.levels[found.part], kept, None, None)
+    levels = found.levels[found.part]
+    return Solution(recipe, made, encoded, levels, kept, None, None, crowd, found.crowd)
 
 
 def _nothing(recipe: Recipe) -> Refused:

@@ -36,6 +36,11 @@ class Encoded:
     quasi: tuple[str, ...]
     sensitive: Mapping[str, tuple[str | None, ...]]
 
+    @property
+    def number(self) -> int:
+        """How many units there are: distinct entities, or else rows."""
+        return int(self.groups.counts.sum()) if self.unit.entities is None else self.unit.entities
+
     def distribution(self, column: str) -> Floats:
         """Return how a sensitive column is spread over all units; shape (values,)."""
         place = list(self.sensitive).index(column)
@@ -69,13 +74,13 @@ def encode(
     values: dict[str, tuple[str | None, ...]] = {}
     sizes = []
     for name in sensitive:
-        codes, found = _coded(counted, name, (orders or {}).get(name))
+        codes, found = coded(counted, name, (orders or {}).get(name))
         columns.append(codes)
         values[name] = found
         sizes.append(max(len(found), 1))
     entities = None
     if entity is not None:
-        codes, found = _coded(counted, entity, None)
+        codes, found = coded(counted, entity, None)
         columns.append(codes)
         entities = max(len(found), 1)
     counts = counted[ROWS].to_numpy().astype(np.int64)
@@ -88,7 +93,7 @@ def encode(
 
 def _leaves(counted: pa.Table, one: Hierarchy) -> Numbers:
     """Return the leaf of each value of a column."""
-    codes, found = _coded(counted, one.column, None)
+    codes, found = coded(counted, one.column, None)
     places = np.array([one.places.get(value, -1) for value in found], dtype=np.int64)
     if (places < 0).any():
         raise UsageError(
@@ -100,10 +105,10 @@ def _leaves(counted: pa.Table, one: Hierarchy) -> Numbers:
     return places[codes] if len(places) else codes
 
 
-def _coded(
-    counted: pa.Table, name: str, order: Sequence[str | None] | None
+def coded(
+    counted: pa.Table, name: str, order: Sequence[str | None] | None = None
 ) -> tuple[Numbers, tuple[str | None, ...]]:
-    """Return the code of each row, and the values by code."""
+    """Return the code of each row of a text column, and the values by code."""
     coded = pc.dictionary_encode(counted[name], null_encoding="encode").combine_chunks()
     if isinstance(coded, pa.ChunkedArray):
         coded = (

@@ -7,8 +7,11 @@ looks like an extract, and the next run takes the remains away.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,42 +27,73 @@ from bridleway.errors import Fault, UsageError
 
 FORMATS = ("parquet", "csv", "arrow")
 _PARTIAL = ".partial-"
-_FORMULA = tuple("=+-@\t\r＝＋－＠")  # what spreadsheets take for a formula
+_FORMULA = "^'*[=+\\-@\t\r\n＝＋－＠]"  # what spreadsheets take for a formula, quoted or not
+_BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Give a new folder that becomes `target` when the block ends well, else vanishes.
 
-    Raises UsageError where the target is there already.
+    What runs that were killed left behind for the same target is taken away. Raises UsageError
+    where the target is there already, Fault where it cannot be written, or where somebody put
+    something else in the folder's place.
     """
-    if target.exists() or target.is_symlink():
-        raise UsageError("The folder is there already.", "Name a new one.", where=target.name)
+    _require_absent(target)
     parent = target.absolute().parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        _sweep(parent, f".{target.name}{_PARTIAL}")
         partial = parent / f".{target.name}{_PARTIAL}{secrets.token_hex(4)}"
         partial.mkdir(mode=0o700)
-    except OSError as error:
+        handle = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # lives as long as this process
+    except (OSError, ValueError) as error:
         raise _disk(error, target) from None
     try:
         yield partial
         for path in partial.iterdir():
             _sync(path)
-        _sync(partial)
-        if target.exists():
-            raise UsageError("The folder is there already.", "Name a new one.", where=target.name)
+        os.fsync(handle)
+        _require_absent(target)
+        if not os.path.samestat(os.lstat(partial), os.fstat(handle)):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         partial.rename(target)
         _sync(parent)
     except OSError as error:
         raise _disk(error, target) from None
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)  # a link is not followed
+        os.close(handle)
 
 
-def _disk(error: OSError, target: Path) -> Fault:
+def _require_absent(target: Path) -> None:
+    if os.path.lexists(target):
+        raise UsageError("The folder is there already.", "Name a new one.", where=target.name)
+
+
+def _sweep(parent: Path, beginning: str) -> None:
+    """Take away what runs left that were killed; those that still run hold a lock."""
+    for left in parent.iterdir():
+        if not left.name.startswith(beginning):
+            continue
+        try:
+            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:  # a file or a link: not ours
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(handle)
+
+
+def _disk(error: Exception, target: Path) -> Fault:
+    why = getattr(error, "strerror", None) or "the file or its name is not possible here"
     return Fault(
-        f"The extract cannot be written ({error.strerror}).",
+        f"The extract cannot be written ({why}).",
         "Nothing of it is left. Check the folder's permissions and space.",
         where=target.name,
     )
@@ -100,10 +134,12 @@ def _writer(sink: BinaryIO, schema: pa.Schema, form: str) -> Iterator:  # type: 
 
 def _unformulated(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch whose text cells no spreadsheet takes for a formula."""
-    columns = [
-        _plain(column) if pa.types.is_string(column.type) else column for column in batch.columns
-    ]
+    columns = [_plain(column) if _is_text(column.type) else column for column in batch.columns]
     return pa.record_batch(columns, schema=batch.schema)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def plain_text(values: Sequence[str | None]) -> list[str | None]:
@@ -115,10 +151,30 @@ def plain_text(values: Sequence[str | None]) -> list[str | None]:
 def _plain(column: pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
-    first = pc.utf8_slice_codeunits(column, 0, 1)
-    risky = pc.fill_null(pc.is_in(first, pa.array(_FORMULA)), False)
-    safe = pc.binary_join_element_wise(pa.scalar("'"), column, "")
+    # What looks like a quoted formula is quoted once more, so that no two texts become one.
+    risky = pc.fill_null(pc.match_substring_regex(column, _FORMULA), False)
+    safe = pc.binary_join_element_wise(
+        pa.scalar("'", column.type), column, pa.scalar("", column.type)
+    )
     return pc.if_else(risky, safe, column)
+
+
+def require_writable(schema: pa.Schema, form: str) -> None:
+    """Raise UsageError unless a format can hold these columns."""
+    for field in schema if form == "csv" else ():
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_nested(kind) or any(test(kind) for test in _BINARY):
+            raise UsageError(
+                "A CSV cannot hold a column of lists, records or bytes.",
+                "Write Parquet or Arrow, or drop the column.",
+                where=field.name,
+            )
+        if re.match(_FORMULA, field.name):
+            raise UsageError(
+                "A spreadsheet would take the name of a column for a formula.",
+                "Rename it, or write Parquet or Arrow.",
+                where=field.name,
+            )
 
 
 def checksums(folder: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from bridleway.ask import Asking
 from bridleway.errors import Fault, Gap, Refused, UsageError
 from bridleway.extract.make import require_format
 from bridleway.extract.write import whole_folder
+from bridleway.keys.age import SUFFIX
 from bridleway.keys.dsse import peek
 from bridleway.ledger.receipts import verify
 from bridleway.model.canonical import strict_json
@@ -19,6 +22,7 @@ from bridleway.node.node import Node
 from bridleway.node.road import keep_receipt
 
 RECEIPT = "receipt.json"
+_NAME = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+){0,3}")
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,11 @@ class Extract:
         return self.outcome == "withheld"
 
 
-def fetch(home: Node, asking: Asking, target: Path, form: str) -> Extract:
+def fetch(home: Node, asking: Asking, target: Path, form: str, seal: Sequence[str] = ()) -> Extract:
     """Ask for an extract and bring it into a new folder, whole or not at all.
 
-    Raises Refused or Gap with `.receipt`, UsageError where the folder is there already.
+    seal: age recipients; the holder seals every file but the checksums, which stay those of what
+    was sealed. Raises Refused or Gap with `.receipt`, UsageError where the folder is there already.
     """
     require_format(form)
     if target.exists() or target.is_symlink():
@@ -49,31 +54,49 @@ def fetch(home: Node, asking: Asking, target: Path, form: str) -> Extract:
     home.require_started(asking.request)
     try:
         holder = _holder(home, asking)
-        told = home.send("extract", holder, asking.request, {"proof": asking.proof, "format": form})
+        body = {"proof": asking.proof, "format": form, "seal": list(seal)}
+        told = home.send("extract", holder, asking.request, body)
     except (Refused, Gap) as error:
         receipt = home.refusal_receipt(asking, error)
         keep_receipt(home.folder, asking.request, receipt)
         error.receipt = receipt  # type: ignore[union-attr]
         raise
     receipt = str(told.body["receipt"]).encode()
-    body = _require_fits(receipt, asking, home, holder)
+    told_of = _require_fits(receipt, asking, home, holder)
     keep_receipt(home.folder, asking.request, receipt)
-    answer = dict(body["answer"])
-    made = Extract(body["outcome"], asking.request, target, receipt, answer, body["cost"])
+    answer = dict(told_of["answer"])
+    made = Extract(told_of["outcome"], asking.request, target, receipt, answer, told_of["cost"])
     if made.withheld:
         return made
     with whole_folder(target) as folder:
-        for name in answer["extract"]["files"]:
+        files = answer["extract"]["files"]
+        wanted = dict(told.body["sealed"]) if seal else files
+        if not _names_fit(wanted, files):
+            raise _not_as_told(holder)
+        for name in wanted:
             _bring(home, holder, asking.request, folder / name)
-        if sums_of(folder) != answer["extract"]["files"]:
-            raise Fault(
-                f"What '{holder}' handed over is not what its receipt tells.",
-                "Nothing of it is left here; tell the node's operator.",
-                where=holder,
-                code="receipt",
-            )
+        if sums_of(folder) != wanted:
+            raise _not_as_told(holder)
         (folder / RECEIPT).write_bytes(receipt)
     return made
+
+
+def _not_as_told(holder: str) -> Fault:
+    return Fault(
+        f"What '{holder}' handed over is not what its receipt tells.",
+        "Nothing of it is left here; tell the node's operator.",
+        where=holder,
+        code="receipt",
+    )
+
+
+def _names_fit(wanted: Mapping[str, str], files: Mapping[str, str]) -> bool:
+    """Tell whether these are the files of the receipt, sealed or not, by names that stay here."""
+    if not all(_NAME.fullmatch(name) for name in wanted):
+        return False
+    return {name.removesuffix(SUFFIX) for name in wanted} == set(files) and all(
+        digest == files.get(name, digest) for name, digest in wanted.items()
+    )
 
 
 def _holder(home: Node, asking: Asking) -> str:

@@ -6,20 +6,28 @@ only then does anything leave.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridleway.ask import Asking
-from bridleway.errors import Gap, Refused
-from bridleway.extract.make import CONTRACT, REPORT, SUMS, require_format
+from bridleway.errors import Gap, Refused, UsageError
+from bridleway.extract.make import require_format
+from bridleway.extract.papers import PAPERS, SUMS
+from bridleway.extract.recipe import FILES
 from bridleway.extract.write import checksums, whole_folder
+from bridleway.keys.age import SUFFIX, require_recipients, seal_file
 from bridleway.ledger.receipts import commitment, issue
-from bridleway.model.canonical import canonical_json, digest_of, strict_json
+from bridleway.model.canonical import canonical_json, digest_of, sha256_hex, strict_json
+from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Share
 from bridleway.model.passport import Passport, PinnedQuestion
 from bridleway.model.question import Listing
@@ -28,10 +36,13 @@ from bridleway.node.asking import stamp
 from bridleway.node.members import KeptMembers
 from bridleway.node.messages import Message
 from bridleway.node.meter import Meter
+from bridleway.node.register import listings_of
+from bridleway.passport.permit import rules_of
 
 if TYPE_CHECKING:
     from bridleway.node.node import Node
 
+_SEALED_KEPT = 3600  # seconds that sealed files wait to be handed over
 PART_BYTES = 8 << 20  # of a file that is handed over at once
 
 
@@ -50,6 +61,7 @@ class Extracts:
         asking = node._asking(message.body["proof"])
         form = str(message.body["format"])
         require_format(form)
+        recipients = require_recipients([str(text) for text in message.body.get("seal", ())])
         listing = asking.question
         if not isinstance(listing, Listing):
             raise Refused("This is no extract.", "Ask it with `bridleway ask`.", code="kind")
@@ -57,20 +69,16 @@ class Extracts:
         share = node.share_of(asking, message.sender)
         pinned = self._pinned(passport, listing)
         (facts,) = share.tables.values()
-        if "person" not in facts.entities:
-            raise Gap(
-                f"The catalogue names no person key for '{facts.source_id}.{facts.table}'.",
-                "Its controller adds it under entities: an extract protects people, not rows.",
-                code="no-person",
-            )
+        self._require_person(facts)
         node.holdings.require_unchanged(
             facts.source, partial(node._snapshot, facts.source, asking.request)
         )
+        recipe = self.with_hierarchies(facts.source, pinned.recipe or {})
         unit = digest_of(
             {
                 "question": listing.digest,
                 "versions": share.versions,
-                "recipe": digest_of(dict(pinned.recipe or {})),
+                "recipe": digest_of(recipe),
                 "format": form,
             }
         )
@@ -94,25 +102,55 @@ class Extracts:
             },
             at=stamp(node.now()),
         )
-        stored = node.ledger.stored(unit, share.rules.digest)
-        told = None if stored is None else strict_json(stored)
-        if told is None or not self._is_kept(unit, told["answer"]):
-            made = self._made(asking, share, pinned, unit, form)
-            if told is not None and told["answer"] != made:
-                raise Refused(
-                    "The same extract of the same data came out otherwise before.",
-                    "Nothing is released; tell the node's operator.",
-                    code="not-the-same",
-                )
-            told = {
-                "answer": made,
-                "figures": {},
-                "record": None,
-                "extract": {"unit": unit, "source": facts.source_id},
-            }
-        self._handed[asking.request] = (message.sender, self.folder / unit)
-        receipt = self._receipt(asking, passport, pinned, share, unit, told, charge.cost, meter)
-        return {"receipt": receipt.decode()}
+        with self._alone():  # else two that are made at once would not see each other
+            stored = node.ledger.stored(unit, share.rules.digest)
+            told = None if stored is None else strict_json(stored)
+            if told is None or not self._is_kept(unit, told["answer"]):
+                made = self._made(asking, share, pinned.id, recipe, unit, form)
+                if told is not None and told["answer"] != made:
+                    raise Refused(
+                        "The same extract of the same data came out otherwise before.",
+                        "Nothing is released; tell the node's operator.",
+                        code="not-the-same",
+                    )
+                told = {
+                    "answer": made,
+                    "figures": {},
+                    "record": None,
+                    "extract": {"unit": unit, "source": facts.source_id},
+                }
+            folder, sealed = self.folder / unit, dict[str, str]()
+            receipt = self._receipt(asking, passport, pinned, share, unit, told, charge.cost, meter)
+        if recipients and folder.is_dir():
+            folder = self._sealed(folder, asking.request, recipients)
+            sealed = sums_of(folder)
+        self._handed[asking.request] = (message.sender, folder)
+        return {"receipt": receipt.decode(), "sealed": sealed}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the node's extracts, among threads and processes."""
+        handle = os.open(self.node.folder / "extracts.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _sealed(self, folder: Path, request: str, recipients: Sequence[str]) -> Path:
+        """Seal the files of an extract to be handed over; return their folder."""
+        for left in (self.folder / "sealed").glob("*"):
+            if time.time() - left.stat().st_mtime > _SEALED_KEPT:
+                shutil.rmtree(left, ignore_errors=True)
+        made = self.folder / "sealed" / sha256_hex(request.encode())
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(mode=0o700, parents=True)
+        for path in folder.iterdir():
+            if path.name == SUMS:
+                shutil.copy(path, made / SUMS)
+            else:
+                seal_file(path, made / (path.name + SUFFIX), recipients)
+        return made
 
     def part(self, message: Message) -> tuple[Mapping[str, Any], bytes]:
         """Hand over one part of a file of an extract that was released to the sender."""
@@ -140,58 +178,130 @@ class Extracts:
         return bool(sums_of(folder) == answer["extract"]["files"])
 
     def _made(
-        self, asking: Asking, share: Share, pinned: PinnedQuestion, unit: str, form: str
-    ) -> dict[str, Any]:
+        self, asking: Asking, share: Share, question: str, recipe: Mapping[str, Any], unit: str,
+        form: str,
+    ) -> dict[str, Any]:  # fmt: skip
         """Make an extract and keep it here; return what the receipt tells of it."""
         node = self.node
         (facts,) = share.tables.values()
-        declared = node.holdings.version(facts.source)
-        if declared is None or declared.version != share.versions[facts.source_id]:
-            raise Refused(
-                f"'{facts.source_id}' has another data version since the extract was charged.",
-                "Ask again.",
-                code="data-changed",
-            )
         done, (data, mine) = node._work(
             "extract",
             {
+                **self._task(facts, share.versions[facts.source_id]),
                 "request": asking.request,
-                "base": str(node.holdings.base),
-                "threads": os.cpu_count() or 1,
-                "seconds": node.policy().worker_seconds,
-                "task": {
-                    "source": facts.source_id,
-                    "url": node.holdings.address(facts.source),
-                    "stamps": node.holdings.stamps(facts.source, declared),
-                    "snapshot": declared.snapshot,
-                },
                 "listing": asking.question.to_json(),
-                "facts": facts.to_json(),
-                "recipe": dict(pinned.recipe or {}),
+                "recipe": recipe,
                 "k": share.rules.smallest_group,
                 "form": form,
-                "mark": node._own_secret(
-                    "extract marks", facts.entities["person"].identifier
-                ).hex(),
+                "mark": node._own_secret("extract marks").hex(),
             },
             self._earlier(facts.source_id, unit),
         )
         if done["withheld"]:
-            return {"question": pinned.id, "extract": None}
+            return {"question": question, "extract": None}
         # First who is in it, then the extract: nothing is there that later ones cannot see.
         self.members.write(unit, {}, self._key(unit), bytes(mine))
         shutil.rmtree(self.folder / unit, ignore_errors=True)  # of a run that was cut off
         self.folder.mkdir(mode=0o700, exist_ok=True)
         with whole_folder(self.folder / unit) as partial_folder:
             (partial_folder / f"data.{form}").write_bytes(data)
-            for name, text in zip((CONTRACT, REPORT), done["papers"], strict=True):
-                (partial_folder / name).write_text(text, encoding="utf-8")
+            for name in PAPERS:
+                (partial_folder / name).write_text(done["papers"][name], encoding="utf-8")
             (partial_folder / SUMS).write_text(checksums(partial_folder), encoding="utf-8")
             files = sums_of(partial_folder)
         return {
-            "question": pinned.id,
+            "question": question,
             "extract": {"rows": done["rows"], "format": form, "files": files},
         }
+
+    @staticmethod
+    def _require_person(facts: TableFacts) -> None:
+        if "person" not in facts.entities:
+            raise Gap(
+                f"The catalogue names no person key for '{facts.source_id}.{facts.table}'.",
+                "Its controller adds it under entities: an extract protects people, not rows.",
+                code="no-person",
+            )
+
+    def with_hierarchies(self, source: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a recipe with the text of every hierarchy file that it names.
+
+        Such files are the controller's: they lie in the source's folder `hierarchies`, nowhere
+        else. Raises Gap where one is missing.
+        """
+        columns = {}
+        for name, said in recipe.get("columns", {}).items():
+            told = said.get("hierarchy") if isinstance(said, Mapping) else None
+            if isinstance(told, Mapping):
+                ((builder, options),) = told.items()
+                key = FILES.get(builder)
+                if key is not None:
+                    text = self.node.holdings.hierarchy(source, str(options[key]))
+                    said = {**said, "hierarchy": {builder: {**options, "text": text}}}
+            columns[name] = said
+        return {**recipe, "columns": columns}
+
+    def _task(self, facts: TableFacts, version: str) -> dict[str, Any]:
+        """Return what a worker has to know of the source, as it was declared."""
+        node = self.node
+        declared = node.holdings.version(facts.source)
+        if declared is None or declared.version != version:
+            raise Refused(
+                f"'{facts.source_id}' has another data version since the extract was charged.",
+                "Ask again.",
+                code="data-changed",
+            )
+        return {
+            "base": str(node.holdings.base),
+            "threads": os.cpu_count() or 1,
+            "seconds": node.policy().worker_seconds,
+            "facts": facts.to_json(),
+            "task": {
+                "source": facts.source_id,
+                "url": node.holdings.address(facts.source),
+                "stamps": node.holdings.stamps(facts.source, declared),
+                "snapshot": declared.snapshot,
+            },
+        }
+
+    def curve(self, passport: Passport, question: str) -> dict[str, Any]:
+        """Return the risk-utility curve of an extract under review, for the source's controller.
+
+        Nothing of it leaves the node. Raises UsageError where there is no such extract here, Gap
+        where its source is not described or declared.
+        """
+        node = self.node
+        listing = listings_of(passport)[question]
+        pinned = next(one for one in passport.questions if one.id == question)
+        binding = passport.tables.get(listing.table)
+        if binding is None or binding.nodes != (node.id,):
+            raise UsageError(
+                f"Extract '{question}' is of a table that is not held here.",
+                "Plan it at the node that holds the table.",
+                where=node.id,
+            )
+        _, source, table = binding.at[0]
+        facts = node._facts(source, table)
+        self._require_person(facts)
+        declared = node.holdings.version(facts.source)
+        if declared is None:
+            raise Gap(
+                f"'{facts.source_id}' has no declared data version.",
+                f"Declare one: bridleway source release {node.id} {facts.source}",
+                code="no-version",
+            )
+        rules = node.policy().rules.strictest(rules_of(passport))
+        done, _ = node._work(
+            "curve",
+            {
+                **self._task(facts, declared.version),
+                "request": f"plan {passport.id} {question}",
+                "listing": listing.to_json(),
+                "recipe": self.with_hierarchies(facts.source, pinned.recipe or {}),
+                "k": rules.smallest_group,
+            },
+        )
+        return dict(json.loads(done["curve"]))
 
     def _key(self, unit: str) -> bytes:
         return self.node._own_secret("extract members", unit)

@@ -135,6 +135,20 @@ class Holdings:
         while self._open:
             self._open.popitem()[1].close()
 
+    def hierarchy(self, name: str, file: str) -> str:
+        """Return the text of a hierarchy file of a source. Raises Gap where it is not there."""
+        from bridleway.extract.hierarchy_files import read_text
+
+        folder = self._at(name) / "hierarchies"
+        if file in ("", ".", "..") or Path(file).name != file or not (folder / file).is_file():
+            raise Gap(
+                f"The source has no hierarchy file '{file}'.",
+                f"Its controller puts it into {folder.name}/ beside the source's catalogue.",
+                where=f"{self.node}.{name}",
+                code="hierarchy",
+            )
+        return read_text(folder / file)
+
     def catalogue_path(self, name: str) -> Path:
         """Return where the source's catalogue stands."""
         return self._at(name) / "catalogue.yaml"

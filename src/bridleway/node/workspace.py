@@ -32,12 +32,12 @@ from bridleway.model.canonical import digest_of, sha256_hex
 from bridleway.model.catalogue import TableFacts
 from bridleway.model.names import require_id, slug
 from bridleway.model.passport import NodeKeys, Passport, PersonCertificate
-from bridleway.model.question import Question
+from bridleway.model.question import Listing, Question
 from bridleway.node.asking import sign_asking, stamp
 from bridleway.node.holdings import DataVersion, write_whole
 from bridleway.node.node import Node
 from bridleway.node.policy_file import DEFAULT_TEXT
-from bridleway.node.register import scope_of
+from bridleway.node.register import listings_of, scope_of
 from bridleway.node.road import NodeRoad, answer_from_receipt, kept_receipt, require_same
 from bridleway.node.shield import shielded_class
 from bridleway.node.transport import Embedded
@@ -50,6 +50,7 @@ from bridleway.questions.build import Draft, as_question
 from bridleway.questions.sql import parse
 
 if TYPE_CHECKING:
+    from bridleway.extract.curves import Curve
     from bridleway.node.extract_road import Extract
 
 
@@ -394,29 +395,24 @@ class Workspace:
         *,
         question: str | None = None,
         form: str = "parquet",
+        seal: Sequence[str] = (),
         request: str | None = None,
     ) -> Extract:
         """Make an extract under a passport and bring it into a new folder.
 
-        question: its id, where the passport has several; form: parquet, csv or arrow. Raises
-        Refused or Gap with `.receipt`.
+        question: its id, where the passport has several; form: parquet, csv or arrow; seal: age
+        recipients, or files of them, to whom every file is sealed. Raises Refused or Gap with
+        `.receipt`.
         """
+        from bridleway.keys.age import read_recipients
         from bridleway.node.extract_road import fetch
 
+        recipients = read_recipients(seal)
         home = self.node(asker.partition("/")[0])
         signer = self.unlock(asker, password)
         passport, _, _ = home.register.current(passport_id, self.now())
         listings = home.register.listings(passport)
-        if question is None and len(listings) == 1:
-            (question,) = listings
-        if question not in listings:
-            known = ", ".join(listings)
-            raise UsageError(
-                f"Passport '{passport_id}' has "
-                + ("several extracts." if listings and question is None else
-                   f"no extract '{question}'." if question else "no extract."),
-                f"Name one of them: {known}." if known else "Write a question of kind extract.",
-            )  # fmt: skip
+        question = one_of(listings, question, passport_id)
         asking = sign_asking(
             signer,
             listings[question],
@@ -426,7 +422,22 @@ class Workspace:
             request or secrets.token_hex(16),
             stamp(self.now()),
         )
-        return fetch(home, asking, Path(to), form)
+        return fetch(home, asking, Path(to), form, recipients)
+
+    def curve(self, passport: str | Passport, question: str | None = None) -> Curve:
+        """Return the risk-utility curve of an extract, from the node that holds its source.
+
+        passport: an id, or a draft. For the source's controller: nothing of it is protected.
+        """
+        told = self.standing(passport)[0] if isinstance(passport, str) else passport
+        listings = listings_of(told)
+        question = one_of(listings, question, told.id)
+        binding = told.tables.get(listings[question].table)
+        holder = binding.nodes[0] if binding is not None and binding.nodes else ""
+        from bridleway.extract.curves import Curve
+
+        recipe = next(one.recipe for one in told.questions if one.id == question)
+        return Curve.from_json(self.node(holder).extracts.curve(told, question), recipe)
 
     def _question(
         self, question: str | Question | Draft, passport: Passport, home: Node
@@ -437,6 +448,21 @@ class Workspace:
         if question in pinned:
             return pinned[question]
         return parse(question, scope_of(passport))
+
+
+def one_of(listings: Mapping[str, Listing], question: str | None, passport_id: str) -> str:
+    """Return which extract is meant: the named one, or the only one."""
+    if question is None and len(listings) == 1:
+        (question,) = listings
+    if question is None or question not in listings:
+        known = ", ".join(listings)
+        raise UsageError(
+            f"Passport '{passport_id}' has "
+            + ("several extracts." if listings and question is None else
+               f"no extract '{question}'." if question else "no extract."),
+            f"Name one of them: {known}." if known else "Write a question of kind extract.",
+        )  # fmt: skip
+    return question
 
 
 def _acting_role(certificate: PersonCertificate, passport: Passport, decision: str) -> str:

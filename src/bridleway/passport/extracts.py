@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from bridleway.extract.recipe import Recipe
+from bridleway.extract.recipe import FILES, Recipe
 from bridleway.model.catalogue import ColumnFacts
 
 
@@ -24,6 +24,25 @@ def recipe_problems(
             f"The recipe names an entity, '{recipe.entity}', which the catalogue declares.",
             "Leave it out: people are counted by the table's own person key.",
         )
+    if recipe.population.needs_table:
+        yield (
+            "The recipe asks for a table of the population, which a passport cannot bind yet.",
+            "Leave population.k and population.presence out; a fraction or a size may stand.",
+        )
+    if recipe.items is not None:
+        yield (
+            f"The recipe names a set, '{recipe.items.name}', and extracts of sets are not compared "
+            "with earlier ones yet.",
+            "Leave the column out, or name it an identifier.",
+        )
+    built = [(one.name, one.builder, one.options) for one in recipe.quasi]
+    built += [(one.name, one.builder, one.options) for one in recipe.sensitive]
+    for name, builder, options in built:
+        if builder in FILES and set(options) != {FILES[builder]}:
+            yield (
+                f"The hierarchy of '{name}' says more than the file's name.",
+                "Name the file alone; its controller keeps it beside the source's catalogue.",
+            )
     for name in listed:
         if name not in recipe.columns:
             yield (

@@ -28,6 +28,7 @@ from bridleway.passport.document import (
     path_key,
     source_of,
 )
+from bridleway.passport.draft_extract import draft_recipe
 from bridleway.passport.gaps_needs import WAITS_IF_URGENT, needed
 from bridleway.passport.gaps_time import URGENT_REVIEW_DAYS
 from bridleway.passport.gaps_touch import category_hint, needed_roles, question_words, touched
@@ -36,6 +37,8 @@ from bridleway.passport.precedents import Hit, as_field
 from bridleway.passport.suggest import suggest_gateways
 from bridleway.passport.writing import to_yaml
 
+EXTRACT = "extract"
+EXTRACT_K = 10  # a draft's smallest class
 _USING = re.compile(r"\busing\s*\(\s*([A-Za-z_]\w*)\s*\)", re.IGNORECASE)
 _STOP_WORDS = {"with", "that", "this", "from", "have", "many", "where", "what", "which", "their"}
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -214,6 +217,7 @@ def _fill_known(
         {"id": q.id, "kind": q.kind, "text": q.text.strip()} for q in answers.questions
     ]
     body["technique"] = _techniques(answers)
+    _fill_extracts(body, answers, facts)
     if any(t["use"] in ("linked", "federated") for t in body["technique"].values()):
         body["linker"] = answers.linker or body.get("linker") or "TODO: name the linker's node"
     else:
@@ -237,6 +241,22 @@ def _fill_known(
         if hits:
             body["precedents"]["reused"] = "TODO: what was taken from them, or nothing and why"
     _fill_dates(body, answers)
+
+
+def _fill_extracts(
+    body: dict[str, Any], answers: NewAnswers, facts: Mapping[str, TableFacts]
+) -> None:
+    """Draft the recipe of each extract; records leave, so the outputs say so."""
+    k = max(EXTRACT_K, int(at(body, "disclosure", "smallest_group") or 0))
+    recipes = {}
+    for question in (q for q in answers.questions if q.kind == EXTRACT):
+        for table in _tables_read(question, answers)[:1]:
+            recipes[question.id] = draft_recipe(question.text, facts[answers.tables[table][0]], k)
+    if recipes:
+        told = _after(body, "technique", "extracts", recipes)
+        body.clear()
+        body.update(told)
+        body["outputs"]["form"] = "records"
 
 
 def _after(record: Mapping[str, Any], before: str, key: str, value: Any) -> dict[str, Any]:
@@ -299,12 +319,23 @@ def _sources(answers: NewAnswers, facts: Mapping[str, TableFacts]) -> list[dict[
     """List the columns that the questions mention and the keys that they join or count by."""
     mentioned = _entities_used(answers)
     made: dict[str, list[dict[str, Any]]] = {}
+    # An extract tells people apart by their key, which stays inside.
+    listed_people = {
+        place
+        for question in answers.questions
+        if question.kind == EXTRACT
+        for table in _tables_read(question, answers)
+        for place in answers.tables[table]
+    }
     places = [place for listed in answers.tables.values() for place in listed]
     for place in dict.fromkeys(places):
         table = facts[place]
         several = len([p for p in set(places) if source_of(p) == source_of(place)]) > 1
-        keys = {key.column: entity for entity, key in table.entities.items()
-                if entity.lower() in mentioned}  # fmt: skip
+        keys = {
+            key.column: entity
+            for entity, key in table.entities.items()
+            if entity.lower() in mentioned or entity == "person" and place in listed_people
+        }
         wanted = {*answers.columns.get(place, ()), *keys}
         listed = made.setdefault(table.source_id, [])
         for name, column in table.columns.items():

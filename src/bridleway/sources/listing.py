@@ -15,6 +15,7 @@ from bridleway.sources.stored import as_declared, as_identifier
 
 PERSON = "bridleway_person"
 _SIGNS = "[^0-9A-Za-z]"
+_ZEROS = "^0+([0-9A-Z])"
 
 
 def rows_of(source: Source, facts: TableFacts, listing: Listing) -> Any:
@@ -39,8 +40,9 @@ def rows_of(source: Source, facts: TableFacts, listing: Listing) -> Any:
     if listing.where is not None:
         words = Words(listing.table, columns, facts.columns, source.dialect)
         table = table.filter(words.predicate(listing.where))
-    # People are told apart by letters and digits alone: an identifier that is written in two ways
-    # must not count as two people.
-    person = as_identifier(table[key]).cast("string").re_replace(_SIGNS, "").upper().nullif("")
+    # People are told apart by letters and digits alone, leading zeros apart: an identifier that is
+    # written in two ways must not count as two people.
+    person = as_identifier(table[key]).cast("string").re_replace(_SIGNS, "").upper()
+    person = person.re_replace(_ZEROS, r"\1").nullif("")
     made = table.select(**{c.name: columns[c.name] for c in listing.columns}, **{PERSON: person})
     return made.filter(made[PERSON].notnull())

@@ -6,12 +6,16 @@ statistical trials and where there is no fork.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import pyarrow as pa
 
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.model.catalogue import TableFacts
@@ -31,6 +35,10 @@ from bridleway.techniques.changes import Followed
 from bridleway.techniques.federated import vector
 from bridleway.techniques.frames import Frame, to_ipc
 from bridleway.techniques.tokens import question_key
+
+if TYPE_CHECKING:
+    from bridleway.extract.engine import Work
+    from bridleway.extract.recipe import Recipe
 
 
 @dataclass
@@ -124,45 +132,37 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     """At the source: an anonymised table, its papers, and who is in which of its classes.
 
     blocks: the members of earlier extracts of the source. Nothing of the table is told where the
-    new one and an earlier one together would break the recipe.
+    new one and an earlier one together would break the recipe, or where an attack on the file
+    succeeds.
     """
-    from bridleway.extract import engine, make, members
-    from bridleway.extract.recipe import read_recipe
-    from bridleway.sources.compile import query_of
-    from bridleway.sources.identity import normalise
-    from bridleway.sources.listing import PERSON, rows_of
-    from bridleway.techniques.tokens import tokens_of
+    from bridleway.extract import challenge, engine, make, members
+    from bridleway.extract.papers import papers
+    from bridleway.sources.listing import PERSON
 
     asked, facts = told["task"], TableFacts.from_json(told["facts"])
-    listing = asked_from_json(told["listing"])
-    if not isinstance(listing, Listing):
-        raise UsageError("An extract is made of a listing.", "Write SELECT columns FROM table.")
-    recipe = read_recipe(told["recipe"])
-    # Where each person has one row at most, rows are people.
-    entity = None if PEOPLE in facts.one_row_per else PERSON
-    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity)
     source = _connected(asked, told)
-
-    def run_at_source(work: engine.Work) -> Any:
-        query = query_of(work.expression, source.dialect, work.lent)
-        return query.schema, source.read(query)
+    run_at_source = _runner(source)
 
     def marks(people: Any) -> Any:
-        found = normalise(people, facts.entities[PEOPLE].identifier)
-        return tokens_of(found.blocks, bytes.fromhex(told["mark"]))[0]
+        return _marks(people, bytes.fromhex(told["mark"]))
 
     try:
-        rows = rows_of(source, facts, listing)
-        listed = rows if entity else rows.drop(PERSON)
+        recipe, rows, listed = _listed(source, facts, told)
         solution = make.solved(listed, recipe, run_at_source)
         schema, batches = run_at_source(engine.members(rows, solution, PERSON))
         mine = members.members_of(batches, schema, recipe, marks)
-        earlier = map(members.Members.from_bytes, blocks)
-        if not all(members.together_safe(mine, old, recipe) for old in earlier):
+        earlier = [members.Members.from_bytes(block) for block in blocks]
+        if not members.together_safe(mine, earlier):
             _require_same(source, asked)
             return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
         with open_block() as (sink, path):
-            written = make.write(solution, listed, run_at_source, sink, path, told["form"])
+            try:
+                written = make.write(solution, listed, run_at_source, sink, path, told["form"])
+            except Refused as refused:
+                if refused.code != challenge.CODE:
+                    raise
+                _require_same(source, asked)
+                return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
             block = sink_block(sink)
         _require_same(source, asked)
     except Fault:
@@ -170,11 +170,63 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
         raise
     finally:
         source.close()
-    papers = [make.paper(told) for told in (written.contract, written.report)]
+    beside = papers(written.contract, written.report)
     return Done(
-        {"withheld": False, "rows": written.rows, "papers": papers},
+        {"withheld": False, "rows": written.rows, "papers": beside},
         [block, memoryview(mine.to_bytes())],
     )
+
+
+def _marks(people: pa.ChunkedArray, key: bytes) -> Any:
+    """Return a keyed mark of each person, by the text by which an extract tells people apart.
+
+    Not by the type of the identifier: what the catalogue says of it may change between extracts.
+    """
+    from bridleway.techniques.tokens import hmac_long
+
+    coded = people.combine_chunks().dictionary_encode()
+    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
+    known = hmac_long([text.encode() for text in coded.dictionary.to_pylist()], key)
+    return known.view(np.uint64)[:, 0][np.asarray(coded.indices)]
+
+
+def curve(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
+    """At the source: what every k and every share of left-out rows would cost an extract."""
+    from bridleway.extract.curves import curve_of
+
+    source = _connected(told["task"], told)
+    try:
+        recipe, _, listed = _listed(source, TableFacts.from_json(told["facts"]), told)
+        made = curve_of(listed, recipe, _runner(source))
+    finally:
+        source.close()
+    return Done({"curve": json.dumps(made.to_json())})  # a message holds no fractions
+
+
+def _listed(source: Source, facts: TableFacts, told: Mapping[str, Any]) -> tuple[Recipe, Any, Any]:
+    """Return an extract's recipe, its rows with whose each is, and the rows as it takes them."""
+    from bridleway.extract.recipe import read_recipe
+    from bridleway.sources.listing import PERSON, rows_of
+
+    listing = asked_from_json(told["listing"])
+    if not isinstance(listing, Listing):
+        raise UsageError("An extract is made of a listing.", "Write SELECT columns FROM table.")
+    recipe = read_recipe(told["recipe"])
+    # Where each person has one row at most, rows are people.
+    entity = None if PEOPLE in facts.one_row_per else PERSON
+    rows = rows_of(source, facts, listing)
+    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity)
+    return recipe, rows, rows if entity else rows.drop(PERSON)
+
+
+def _runner(source: Source) -> Callable[[Work], Any]:
+    from bridleway.sources.compile import query_of
+
+    def run_at_source(work: Work) -> Any:
+        query = query_of(work.expression, source.dialect, work.lent)
+        return query.schema, source.read(query)
+
+    return run_at_source
 
 
 def snapshot(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
@@ -193,6 +245,7 @@ JOBS: dict[str, Job] = {
     "meet": meet,
     "released": released,
     "extract": extract,
+    "curve": curve,
     "snapshot": snapshot,
 }
 
