@@ -66,6 +66,7 @@ ATTACKS = [
     ("SELECT COUNT(*) FROM housing AS h (a, b)", "function", "h"),
     ("SELECT COUNT(*) FROM councils", "unknown-table", "councils"),
     ("SELECT COUNT(*) FROM housing WHERE x.rent = 1", "unknown-table", None),
+    ("SELECT COUNT(*) FROM housing WHERE housing.salary = 1", "unknown-column", None),
     ("SELECT COUNT(*) FROM housing WHERE visits = 1", "unknown-column", "visits"),
     # C05, C06: functions that fail on data
     ("SELECT COUNT(*) FROM housing WHERE error(area) = 1", "one", None),
@@ -187,6 +188,7 @@ ATTACKS = [
     ("SELECT COUNT(*) FROM housing WHERE (rooms = 1) = TRUE", "condition-as-value", None),
     ("SELECT SUM(rent > 3) FROM housing", "condition-as-value", None),
     ("SELECT COUNT(*) FROM housing WHERE rooms + 1", "syntax", None),
+    ("SELECT COUNT(*) FROM housing WHERE SUM(rent)", "nested-aggregate", "SUM"),
     (
         "SELECT COUNT(*) FROM housing WHERE CASE WHEN furnished THEN TRUE END",
         "case-condition",
