@@ -200,6 +200,16 @@ def test_three_figures_that_isolate_few_people_do_not_stand_together(
     assert hidden([60], out) == ({0} if found else set())
 
 
+def test_a_set_that_was_a_figure_itself_is_protected_as_one() -> None:
+    """Half of A and B and of B and C, less A and C, is B, which was released: 8 to 12 people."""
+    a, b, c = [1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]
+    ab, bc, ac = ([x | y for x, y in zip(p, q, strict=True)] for p, q in ((a, b), (b, c), (a, c)))
+    released = told([ab], [bc, ac, b], [(110, 110), (200, 200), (8, 12)])
+    assert hidden([110], released) == set()
+    untold_b = told([ab], [bc, ac, b], [(108, 110), (200, 202), (-1, -1)])
+    assert hidden([110], untold_b) == {0}
+
+
 def test_what_is_not_shown_isolates_nobody() -> None:
     """A cell that is unsaid, hidden or empty by its text; an earlier one that was withheld."""
     known = [(58, 58), (110, 110)]

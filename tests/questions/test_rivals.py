@@ -18,6 +18,8 @@ from bridleway.questions.sql import Scope, parse
 K = 10
 COLUMNS = {
     "area": ColumnFacts("area", "text", "plain", domain=("a", "b", "c", "d")),
+    "rate": ColumnFacts("rate", "decimal", "plain", scale=2),
+    "share": ColumnFacts("share", "decimal", "plain", bounds=(Decimal(0), Decimal("9.9")), scale=1),
     "ill": ColumnFacts("ill", "boolean", "sensitive", domain=(True, False)),
     "poor": ColumnFacts("poor", "boolean", "sensitive", domain=(True, False)),
     "age": ColumnFacts("age", "integer", "plain", bounds=(Decimal(0), Decimal(99))),
@@ -120,6 +122,12 @@ def test_a_part_of_a_sum_is_weighed_with_the_others() -> None:
     assert refused.value.sentence.startswith("Together, 'count' and 'sum' could tell about fewer")
 
 
+def test_few_people_whom_a_question_names_itself_are_withheld_at_release() -> None:
+    """Not refused: each of these cells is of fewer than ten people by its own text."""
+    mine = standing("mine", "ill AND age BETWEEN 40 AND 41")
+    require_apart([mine, standing("next", "ill AND age BETWEEN 41 AND 42")], [], TABLES, K)
+
+
 def test_more_than_sixty_combinations_are_not_looked_at_in_pairs() -> None:
     """Each is still looked at by itself, so that near questions are found among many."""
     ages = [f"age = {i}" for i in range(62)]
@@ -160,6 +168,56 @@ def test_a_date_without_bounds_is_a_century_around_its_constants() -> None:
     share = wide.weights()
     assert round(float(share[late].sum() - share[early].sum()), 3) == 1.0
     assert float(share[early].sum()) < 0.001
+
+
+def share_of(where: str) -> float:
+    """Return about which share of all people meets a condition, by the declared facts."""
+    atoms = atoms_of(where)
+    (count,) = atoms.populations(0)
+    return round(float(atoms.weights()[count.inside].sum()), 5)
+
+
+@pytest.mark.parametrize(
+    ("where", "share"),
+    [
+        ("share = 3", 0.01),  # one of a hundred steps of 0.1
+        ("share < 3", 0.3),
+        ("share <= 3", 0.31),
+        ("share > 3", 0.69),
+        ("age = 40", 0.01),
+        ("age BETWEEN 40 AND 49", 0.1),
+        ("age > 99", 0.0),
+        ("age = 100", 0.0),
+        ("rate = 3", 0.00005),  # nobody said how many steps there are: few have exactly this
+        ("rate < 3", 0.49998),
+        ("rate BETWEEN 2 AND 4", 0.33336),
+    ],
+)
+def test_people_spread_evenly_over_declared_bounds(where: str, share: float) -> None:
+    """Where none are declared, over the constants and as far again on either side."""
+    assert share_of(where) == share
+
+
+def test_coarser_atoms_hold_the_same_people() -> None:
+    """Of every cell and every part, and of the people matched."""
+    text = (
+        "SELECT area, PROPORTION(age < 30) AS young, SUM(CASE WHEN ill THEN pay ELSE 0 END) AS s "
+        "FROM people WHERE age < 60 AND NOT poor GROUP BY area"
+    )
+    questions = [canonical(parse(text, SCOPE)), standing("q", "age < 20").question]
+    whole, coarse = Atoms(questions, TABLES), Atoms(questions, TABLES)
+    coarse.coarsen()
+    assert len(coarse.weights()) < len(whole.weights())
+    for place in (0, 1):
+        assert float(whole.weights()[whole.base(place)].sum()) == pytest.approx(
+            float(coarse.weights()[coarse.base(place)].sum())
+        )
+        both = zip(whole.populations(place), coarse.populations(place), strict=True)
+        for one, other in both:
+            assert (one.part, one.key, one.asked) == (other.part, other.key, other.asked)
+            assert float(whole.weights()[one.inside].sum()) == pytest.approx(
+                float(coarse.weights()[other.inside].sum())
+            )
 
 
 def test_the_columns_of_a_question_are_those_that_tell_people_apart() -> None:

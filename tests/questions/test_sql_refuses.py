@@ -96,6 +96,7 @@ ATTACKS = [
     # C09: heavy work
     ("SELECT COUNT(*) FROM range(1000000000)", "function", "range"),
     ("SELECT COUNT(*) FROM housing WHERE repeat('x', 4000000000) = 'x'", "function", "repeat"),
+    ("SELECT COUNT(*) FROM housing WHERE main.repeat(area) = 'x'", "function", "repeat"),
     ("SELECT COUNT(*) FROM housing WHERE levenshtein(area, tenure) = 1", "function", None),
     ("SELECT COUNT(*) FROM housing WHERE regexp_matches(area, 'a+')", "function", None),
     ("SELECT COUNT(*) FROM housing WHERE area SIMILAR TO 'a+'", "pattern", "SIMILAR"),
