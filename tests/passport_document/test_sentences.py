@@ -1,0 +1,111 @@
+"""What a passport's readers, writers and signers read, word for word."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from test_check_gaps import GAPS, WARNINGS, _body
+from test_corners import CORNERS
+from test_show_and_export import BODY, STATEMENTS
+from worked import FACTS, FULL, FULL_FACTS, PEOPLE, TODAY, TRIAL, full_text, person, trial_text
+
+from bridleway.documents import Document
+from bridleway.passport.document import read_passport
+from bridleway.passport.export import export
+from bridleway.passport.gaps import check
+from bridleway.passport.new import new, templates
+from bridleway.passport.precedents import Hit
+from bridleway.passport.show import show, show_text
+from bridleway.passport.suggest import suggest, suggest_gateways, suggest_hazards
+from tests.support.recorded import entry_is_recorded, is_recorded
+
+SAID = Path(__file__).parent / "said"
+CASES: dict[str, dict[str, Any]] = {
+    name: changes for name, changes, *_ in (*GAPS, *WARNINGS, *CORNERS)
+}
+
+
+def findings(body: dict[str, Any], people: Any = PEOPLE) -> list[list[str]]:
+    """Return what the check finds."""
+    found = check(Document("p.yaml", body), FULL_FACTS, people, TODAY)
+    return [[f.severity, f.path, f.where, f.sentence, f.remedy] for f in found]
+
+
+USUAL = findings(_body({}))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_finding_says_what_and_where_and_what_to_do(name: str) -> None:
+    """Only what is not found in the complete passport anyway."""
+    found = findings(_body(CASES[name]))
+    entry_is_recorded(SAID / "findings.json", name, [f for f in found if f not in USUAL])
+
+
+def test_a_complete_passport_leaves_warnings() -> None:
+    entry_is_recorded(SAID / "findings.json", "complete", USUAL)
+
+
+def test_an_empty_passport_lacks_everything() -> None:
+    entry_is_recorded(SAID / "findings.json", "empty", findings({}))
+
+
+def test_somebody_who_is_unknown_or_no_longer_in_office_is_named() -> None:
+    gone = [p for p in PEOPLE if p.id != "health/gail-kerr"]
+    ended = person("health/gail-kerr", caldicott_guardian=("2025-01-01", "2026-11-22"))
+    for name, people in (("gone", gone), ("ended", [*gone, ended]), ("nobody", [])):
+        found = findings(_body({}), people)
+        entry_is_recorded(SAID / "findings.json", name, [f for f in found if f not in USUAL])
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_passport_is_shown(width: int) -> None:
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None).print(show(BODY, ["valid"], width))
+    text = f"{show_text(BODY, ['valid', 'two statements'], width)}\n\n{out.getvalue()}"
+    is_recorded(SAID / f"show-{width}.txt", text)
+
+
+def test_an_empty_passport_is_shown() -> None:
+    is_recorded(SAID / "show-empty.txt", show_text({}, (), 80))
+
+
+@pytest.mark.parametrize("form", ["dpia-md", "dsa-md", "atrs-json"])
+def test_a_passport_is_exported(form: str) -> None:
+    ending = form.split("-")[1]
+    is_recorded(SAID / f"{form}.{ending}", export(BODY, "ab" * 32, "valid", STATEMENTS, form))
+    is_recorded(SAID / f"{form}-empty.{ending}", export({}, "", "", [], form))
+
+
+@pytest.mark.parametrize("template", templates())
+def test_a_draft_says_what_is_to_be_said(template: str) -> None:
+    is_recorded(
+        SAID / f"draft-{template}.yaml",
+        new(replace(FULL, template=template), FULL_FACTS),
+    )
+
+
+def test_a_draft_tells_of_refusals_that_were_found() -> None:
+    hit = Hit("old", 2, "Old", "refused", ("council.housing",), (), ("Tenants\nwere not asked.",))
+    is_recorded(SAID / "draft-trial.yaml", new(TRIAL, FACTS, [hit]))
+
+
+def test_a_draft_gets_suggestions() -> None:
+    for name, draft, facts in (
+        ("full", new(FULL, FULL_FACTS), FULL_FACTS),
+        ("trial", trial_text(), FACTS),
+    ):
+        found = suggest(read_passport(draft), facts)
+        entry_is_recorded(SAID / "suggestions.json", name, [f.to_json() for f in found])
+
+
+@pytest.mark.parametrize("name", ["full", "trial"])
+def test_gateways_and_hazards_are_offered_with_their_reasons(name: str) -> None:
+    text, facts = (full_text(), FULL_FACTS) if name == "full" else (trial_text(), FACTS)
+    body = read_passport(text).value
+    offered = (*suggest_gateways(body, facts), *suggest_hazards(body, facts))
+    entry_is_recorded(SAID / "suggestions.json", f"offered {name}", [asdict(o) for o in offered])
