@@ -50,7 +50,7 @@ TESTS = (
     "tests/passport", "tests/passport_document", "tests/disclosure", "tests/ledger",
     "tests/questions", "tests/model",
 )  # fmt: skip
-MOST_SECONDS = 30.0  # of tests per change, as measured without changes
+MOST_SECONDS = 20.0  # of tests per change, as measured without changes
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist")
 HEAVY = (
     "numpy", "pyarrow", "duckdb", "ibis", "sqlglot", "hypothesis", "pytest", "scipy.optimize",
@@ -141,15 +141,15 @@ def _is_sentence(node: Any) -> bool:
     return isinstance(node, libcst.SimpleString) and " " in node.value
 
 
-def mutants_of(package: str) -> Iterator[Any]:
+def mutants_of(package: str, origin: Path) -> Iterator[Any]:
     """Return every possible change of a package, each as a function that makes it."""
     from mutmut.mutation.file_mutation import create_mutations
 
-    for path in sorted((ROOT / "src" / "bridleway" / package).rglob("*.py")):
+    for path in sorted((origin / "src" / "bridleway" / package).rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         module, mutations, _, _ = create_mutations(str(path), text)
         statements = _statement_lines(ast.parse(text))
-        relative = str(path.relative_to(ROOT))
+        relative = str(path.relative_to(origin))
         for mutation in mutations:
 
             def made(
@@ -179,27 +179,27 @@ def mutants_of(package: str) -> Iterator[Any]:
 # -- which tests reach what
 
 
-def _remembered(path: Path) -> Path:
+def _remembered(origin: Path, path: Path) -> Path:
     """Return where is kept what a test file reaches: of this source, this file and its helpers."""
     told = hashlib.sha256()
     helpers = [p for p in sorted(path.parent.glob("*.py")) if not p.name.startswith("test_")]
-    sources = sorted((ROOT / "src").rglob("*.py"))
-    for one in (path, ROOT / "tests" / "conftest.py", *helpers, *sources):
+    sources = sorted((origin / "src").rglob("*.py"))
+    for one in (path, origin / "tests" / "conftest.py", *helpers, *sources):
         told.update(one.read_bytes())
     return REMEMBERED / f"{told.hexdigest()[:24]}.json"
 
 
-def _test_files() -> list[Path]:
-    return [p for folder in TESTS for p in sorted((ROOT / folder).glob("test_*.py"))]
+def _test_files(origin: Path) -> list[Path]:
+    return [p for folder in TESTS for p in sorted((origin / folder).glob("test_*.py"))]
 
 
-def measure(copies: list[Path]) -> Reach | None:
+def measure(origin: Path, copies: list[Path]) -> Reach | None:
     """Return what every test reaches; None if a test fails. Only what changed is run again."""
     REMEMBERED.mkdir(exist_ok=True)
-    stale = [p for p in _test_files() if not _remembered(p).exists()]
+    stale = [p for p in _test_files(origin) if not _remembered(origin, p).exists()]
     running = []
     for number, copy in enumerate(copies):
-        names = [str(p.relative_to(ROOT)) for p in stale[number :: len(copies)]]
+        names = [str(p.relative_to(origin)) for p in stale[number :: len(copies)]]
         if names:
             words = [sys.executable, "-m", "benchmarks.mutants", "--reach", ",".join(names)]
             environment = os.environ | {"PYTHONPATH": str(copy / "src")}
@@ -209,10 +209,10 @@ def measure(copies: list[Path]) -> Reach | None:
     for copy in copies:
         for found in (copy / REMEMBERED.name).glob("*.json"):
             name = found.stem.replace("+", "/")
-            shutil.copy(found, _remembered(ROOT / f"{name}.py"))
+            shutil.copy(found, _remembered(origin, origin / f"{name}.py"))
     made = Reach()
-    for path in _test_files():
-        made.add(Reach(**json.loads(_remembered(path).read_text())))
+    for path in _test_files(origin):
+        made.add(Reach(**json.loads(_remembered(origin, path).read_text())))
     return made
 
 
@@ -358,7 +358,8 @@ class _Job:
 class _Runner:
     """Runs changes, as many at a time as there are copies."""
 
-    def __init__(self, copies: list[Path], reach: Reach) -> None:
+    def __init__(self, origin: Path, copies: list[Path], reach: Reach) -> None:
+        self.origin = origin
         self.free = copies
         self.reach = reach
         self.jobs: list[_Job] = []
@@ -394,7 +395,7 @@ class _Runner:
                 if late:
                     os.waitpid(job.process, 0)
                 self.jobs.remove(job)
-                shutil.copy2(ROOT / job.mutant.path, job.place / job.mutant.path)
+                shutil.copy2(self.origin / job.mutant.path, job.place / job.mutant.path)
                 self.free.append(job.place)
                 code = os.waitstatus_to_exitcode(status)
                 # 5: no such test; then nothing was tried.
@@ -496,8 +497,9 @@ def main(arguments: list[str] | None = None) -> int:
         return measure_here(told.reach.split(","))
     begun, before = time.monotonic(), source_tree()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        origin = _copy(Path(folder, "origin"))
         copies = [_copy(Path(folder, str(number))) for number in range(told.jobs)]
-        reach = measure(copies)
+        reach = measure(origin, copies)
         if reach is None:
             print("The tests fail without any change.")
             return 1
@@ -508,10 +510,10 @@ def main(arguments: list[str] | None = None) -> int:
             compileall.compile_dir(copy / "src", quiet=2)
         for name in HEAVY:
             __import__(name)
-        runner = _Runner(copies, reach)
+        runner = _Runner(origin, copies, reach)
         possible = {}
         for package in told.package.split(","):
-            every = list(mutants_of(package))
+            every = list(mutants_of(package, origin))
             possible[package] = len(every)
             draw = random.Random(f"{told.seed} {package}")  # noqa: S311 - a sample
             sample = draw.sample(range(len(every)), min(told.count, len(every)))
