@@ -26,6 +26,7 @@ import math
 import os
 import platform
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,7 @@ TESTS = (
     "tests/passport", "tests/passport_document", "tests/disclosure", "tests/ledger",
     "tests/questions", "tests/model",
 )  # fmt: skip
+MOST_WAIT = 600.0  # seconds, for tests that wait for ever; those that work for ever end before
 MOST_SECONDS = 20.0  # of tests per change, as measured without changes
 OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist")
 HEAVY = (
@@ -318,9 +320,13 @@ class _Chosen:
         )
 
 
-def _run_tests(place: Path, tests: list[str]) -> None:
-    """Be a process that runs tests inside a copy, and end."""
+def _run_tests(place: Path, tests: list[str], seconds: int) -> None:
+    """Be a process that runs tests inside a copy, and end.
+
+    seconds: of processor time, which a busy machine does not use up.
+    """
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     os.environ["PYTHONPATH"] = str(place / "src")
     sink = os.open(place.parent / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for stream in (1, 2):
@@ -375,11 +381,11 @@ class _Runner:
             self.wait()
         place = self.free.pop()
         (place / mutant.path).write_text(mutant.code, encoding="utf-8")
-        limit = 30 + 6 * sum(self.reach.seconds[t] for t in tests)
+        limit = 20 + 4 * int(sum(self.reach.seconds[t] for t in tests))
         process = os.fork()
         if not process:
-            _run_tests(place, [self.reach.tests[t] for t in tests])
-        self.jobs.append(_Job(mutant, place, process, time.monotonic() + limit))
+            _run_tests(place, [self.reach.tests[t] for t in tests], limit)
+        self.jobs.append(_Job(mutant, place, process, time.monotonic() + MOST_WAIT))
 
     def wait(self) -> None:
         """Wait until at least one has ended."""
@@ -398,6 +404,7 @@ class _Runner:
                 shutil.copy2(self.origin / job.mutant.path, job.place / job.mutant.path)
                 self.free.append(job.place)
                 code = os.waitstatus_to_exitcode(status)
+                late = late or code in (-signal.SIGXCPU, -signal.SIGKILL)
                 # 5: no such test; then nothing was tried.
                 self.tell(
                     job.mutant,

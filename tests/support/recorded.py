@@ -9,8 +9,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from bridleway.errors import BridlewayError
+
+_SO_FAR: Counter[str] = Counter()  # errors of the tests that ran in this process
 
 
 def is_recorded(path: Path, told: str) -> None:
@@ -29,3 +38,26 @@ def entry_is_recorded(path: Path, name: str, told: Any) -> None:
         text = json.dumps(known, indent=0, ensure_ascii=False, sort_keys=True)
         path.write_text(text + "\n", encoding="utf-8")
     assert told == known[name]
+
+
+def error_is_recorded(error: BridlewayError) -> None:
+    """Require that what an error tells is what is recorded for the test that runs now."""
+    path, _, test = os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (call)").partition("::")
+    module = Path(path)
+    _SO_FAR[test] += 1
+    name = test if _SO_FAR[test] == 1 else f"{test} ({_SO_FAR[test]})"
+    told = [type(error).__name__, error.code, error.where, error.sentence, error.remedy]
+    folder = Path(__file__).parents[2] / module.parent / "said"
+    folder.mkdir(exist_ok=True)
+    entry_is_recorded(folder / f"{module.stem.removeprefix('test_')}.json", name, told)
+
+
+@contextmanager
+def told_why(
+    kind: type[BridlewayError] | tuple[type[BridlewayError], ...] = BridlewayError,
+    match: str | None = None,
+) -> Iterator[pytest.ExceptionInfo[BridlewayError]]:
+    """Require an error, told word for word."""
+    with pytest.raises(kind, match=match) as caught:
+        yield caught
+    error_is_recorded(caught.value)
