@@ -143,6 +143,23 @@ def _is_sentence(node: Any) -> bool:
     return isinstance(node, libcst.SimpleString) and " " in node.value
 
 
+def _names_offered(module: Any) -> list[Any]:
+    """Return all nodes of a module's `__all__`, which only says what is meant for others."""
+    import libcst
+    from libcst import matchers
+
+    target = matchers.AssignTarget(target=matchers.Name("__all__"))
+    found: list[Any] = []
+    waiting = [
+        line for line in module.body if isinstance(line, libcst.SimpleStatementLine)
+        and matchers.matches(line.body[0], matchers.Assign(targets=[target]))
+    ]  # fmt: skip
+    while waiting:
+        found.append(waiting.pop())
+        waiting += found[-1].children
+    return found
+
+
 def mutants_of(package: str, origin: Path) -> Iterator[Any]:
     """Return every possible change of a package, each as a function that makes it."""
     from mutmut.mutation.file_mutation import create_mutations
@@ -152,7 +169,10 @@ def mutants_of(package: str, origin: Path) -> Iterator[Any]:
         module, mutations, _, _ = create_mutations(str(path), text)
         statements = _statement_lines(ast.parse(text))
         relative = str(path.relative_to(origin))
+        named = _names_offered(module)
         for mutation in mutations:
+            if any(mutation.original_node is node for node in named):
+                continue
 
             def made(
                 mutation: Any = mutation,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from bridleway.passport.new import new, templates
 from bridleway.passport.precedents import Hit
 from bridleway.passport.show import show, show_text
 from bridleway.passport.suggest import suggest, suggest_gateways, suggest_hazards
+from bridleway.passport.writing import to_yaml
 from tests.support.recorded import entry_is_recorded, is_recorded
 
 SAID = Path(__file__).parent / "said"
@@ -109,3 +112,59 @@ def test_gateways_and_hazards_are_offered_with_their_reasons(name: str) -> None:
     body = read_passport(text).value
     offered = (*suggest_gateways(body, facts), *suggest_hazards(body, facts))
     entry_is_recorded(SAID / "suggestions.json", f"offered {name}", [asdict(o) for o in offered])
+
+
+# -- every part of a passport, changed in one way
+
+
+def _parts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Return the path of every part: of records, lists and what stands in them."""
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in inside:
+            yield from _parts_of(inner, (*path, key))
+
+
+def _left_out(parent: Any, key: Any) -> None:
+    del parent[key]
+
+
+def _null(parent: Any, key: Any) -> None:
+    parent[key] = None
+
+
+def _another_word(parent: Any, key: Any) -> None:
+    parent[key] = "nobody-knows"
+
+
+def _number(parent: Any, key: Any) -> None:
+    parent[key] = 7
+
+
+def _twice(parent: Any, key: Any) -> None:
+    if isinstance(parent, list):
+        parent.append(copy.deepcopy(parent[key]))
+
+
+@pytest.mark.parametrize("change", [_left_out, _null, _another_word, _number, _twice])
+def test_each_part_is_missed_or_found_wrong(change: Callable[[Any, Any], None]) -> None:
+    """What the check says beyond what it says of the complete passport; nothing is nothing."""
+    lines = []
+    body = _body({})
+    for path in _parts_of(body):
+        changed = copy.deepcopy(body)
+        parent = changed
+        for step in path[:-1]:
+            parent = parent[step]
+        change(parent, path[-1])
+        # Written and read again: a line of the file is part of what is said.
+        found = check(read_passport(to_yaml(changed)), FULL_FACTS, PEOPLE, TODAY)
+        told = [(f.severity, f.path, f.sentence, f.remedy) for f in found]
+        new = [one for one in told if [one[0], one[1], *one[2:]] not in BRIEF]
+        lines += [f"{'.'.join(map(str, path))}: {' | '.join(one)}" for one in new]
+    is_recorded(SAID / f"each{change.__name__}.txt", "\n".join(lines) + "\n")
+
+
+BRIEF = [[one[0], one[1], *one[3:]] for one in USUAL]
