@@ -383,10 +383,12 @@ def test_one_alike_measure_among_others_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("branch", "few"), [(20, False), (25, True), (30, False), (21, True), (29, True)]
-)
+    ("branch", "few"),
+    [(0, False), (1, True), (9, True), (10, False), (20, False), (21, True), (29, True),
+     (30, False)],
+)  # fmt: skip
 def test_the_people_outside_a_condition_are_protected(branch: int, few: bool) -> None:
-    """Of 30 people, 20 meet it: ten do not; 30 do: nobody is left to tell about."""
+    """Of 30 people, 20 meet it: ten do not; 30 do: nobody is left to tell about. So within it."""
     made = table(
         cell(30, "a", **{"s.people": 30, "s.branch0": branch, "s.sum": 5, "s.n": 30}),
         functions={"s": "sum"}, facts=MeasureFacts(high=5, branches=1),

@@ -154,6 +154,18 @@ EDITS = {
     "release": "UPDATE released SET commitment = 'x'",
     "first answer": "UPDATE first_release SET unit = 'x'",
     "document": "UPDATE document SET digest = 'x'",
+    "a document's kind": "UPDATE document SET kind = 'passport'",
+    "a document's passport": "UPDATE document SET passport = 'q'",
+    "a charge's cost": "UPDATE charge SET cost = 0",
+    "a charge's rules": "UPDATE charge SET rules = 's'",
+    "a charge's request": "UPDATE charge SET request = 'two'",
+    "a release's unit": "UPDATE released SET unit = 'x'",
+    "a release's rules": "UPDATE released SET rules = 'x'",
+    "a release's request": "UPDATE released SET request = 'x'",
+    "a sealed note elsewhere": "UPDATE sealed SET leaf = 3",
+    "a sealed note twice": "INSERT INTO sealed VALUES (3, x'00')",
+    "closed data": "INSERT INTO closed VALUES ('old')",
+    "a budget's place": "UPDATE budget SET key = 'data w' WHERE key = 'data v'",
     "document gone": "DELETE FROM document",
     "envelope": "UPDATE document SET envelope = x'00'",
     "sealed": "UPDATE sealed SET note = x'00'",
@@ -163,7 +175,8 @@ EDITS = {
 
 @pytest.mark.parametrize("how", EDITS)
 def test_each_damage_is_told_with_its_entry(ledger: Ledger, how: str) -> None:
-    charge(ledger, "one")
+    body = {"request": "one", "versions": {"council.housing": "old"}, "rules": "r"}
+    charge(ledger, "one", body=body)
     release(ledger, "one")
     assert ledger.check().size == 5
     ledger.close()
@@ -173,6 +186,17 @@ def test_each_damage_is_told_with_its_entry(ledger: Ledger, how: str) -> None:
     with pytest.raises(BridlewayError) as caught:
         ledger.check()
     entry_is_recorded(SAID, f"check: {how}", said(caught.value))
+
+
+def test_a_tree_that_lacks_a_part_proves_nothing(ledger: Ledger) -> None:
+    ledger.append("note", {}, AT)
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as engine:
+        engine.execute("DELETE FROM node WHERE level = 0 AND at = 0")
+        engine.commit()
+    with pytest.raises(BridlewayError) as caught:
+        ledger.proof(1)
+    entry_is_recorded(SAID, "a part of the tree is gone", said(caught.value))
 
 
 def test_nothing_at_all_is_not_charged_for_a_budget_that_is_none(ledger: Ledger) -> None:

@@ -14,7 +14,18 @@ from rich.console import Console
 from test_check_gaps import GAPS, WARNINGS, _body
 from test_corners import CORNERS
 from test_show_and_export import BODY, STATEMENTS
-from worked import FACTS, FULL, FULL_FACTS, PEOPLE, TODAY, TRIAL, full_text, person, trial_text
+from worked import (
+    ALWAYS,
+    FACTS,
+    FULL,
+    FULL_FACTS,
+    PEOPLE,
+    TODAY,
+    TRIAL,
+    full_text,
+    person,
+    trial_text,
+)
 
 from bridleway.documents import Document
 from bridleway.passport.document import read_passport
@@ -63,6 +74,16 @@ def test_somebody_who_is_unknown_or_no_longer_in_office_is_named() -> None:
     for name, people in (("gone", gone), ("ended", [*gone, ended]), ("nobody", [])):
         found = findings(_body({}), people)
         entry_is_recorded(SAID / "findings.json", name, [f for f in found if f not in USUAL])
+
+
+def test_an_author_who_alone_could_sign_is_told_who_else_may() -> None:
+    author = person("council/sam-okoro", author=ALWAYS, controller=ALWAYS)
+    people = [p for p in PEOPLE if p.id != "council/dee-roy"]
+    people += [author, person("health/dee-roy", dpo=ALWAYS)]
+    body = _body({"roles.author": "council/sam-okoro", "roles.dpo": "health/dee-roy",
+                  "safeguards[2].by": "health/dee-roy"})  # fmt: skip
+    found = [f for f in findings(body, people) if f not in USUAL]
+    entry_is_recorded(SAID / "findings.json", "only the author", found)
 
 
 @pytest.mark.parametrize("width", [60, 100])
