@@ -104,7 +104,10 @@ class Reach:
         found = {test for n in mutant.touched for test in lines.get(str(n), ())}
         loaded = any(-1 in lines.get(str(n), ()) for n in mutant.touched)
         if loaded and found <= {-1}:
-            found = {test for tests in lines.values() for test in tests}
+            users = {test for tests in lines.values() for test in tests} - {-1}
+            files = {self.tests[test].split("::")[0] for test in users}
+            # Beside those that call something of the file, those that read what it holds.
+            found = users | {n for n, test in enumerate(self.tests) if test.split("::")[0] in files}
         if loaded and found <= {-1}:
             folder = str(Path(mutant.path).parent)
             found = {
@@ -541,7 +544,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ |= {"BRIDLEWAY_CI": "1"}
     if told.reach:
         return measure_here(told.reach.split(","))
-    begun, before = time.monotonic(), source_tree()
+    begun, before, commit = time.monotonic(), source_tree(), _git("rev-parse", "HEAD")
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         origin = _copy(Path(folder, "origin"))
         copies = [_copy(Path(folder, str(number))) for number in range(told.jobs)]
@@ -573,7 +576,7 @@ def main(arguments: list[str] | None = None) -> int:
         "command": f"make mutants SEED={told.seed} COUNT={told.count}",
         "tool": f"mutmut {version('mutmut')} (its changes), {Path(__file__).name} (the runs)",
         "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": commit,
         "src": before if source_tree() == before else "changed",
         "python": platform.python_version(),
         "seed": told.seed,

@@ -67,6 +67,19 @@ def test_the_roles_are_those_of_the_reference_list_and_only_those_who_count_appr
         assert bool(set(may) & set(APPROVES)) == counts
 
 
+def test_each_role_may_say_what_the_reference_list_gives_it() -> None:
+    """To the word: nobody gets a decision by a slip."""
+    decides = (
+        "approve", "approve_with_conditions", "ask_changes", "refuse", "suspend", "lift", "revoke",
+    )  # fmt: skip
+    assert dict(MAY) == {
+        "author": ("withdraw",), "controller": decides, "caldicott-guardian": decides,
+        "dpo": ("advise",), "adviser-legal": ("advise",), "security": ("advise",),
+        "leader": ("back", "suspend", "lift"), "output-checker": ("advise",),
+        "public-voice": ("advise",),
+    }  # fmt: skip
+
+
 _PEOPLE = {
     "controller": ANN,
     "caldicott-guardian": GAIL,

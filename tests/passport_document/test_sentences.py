@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from test_check_gaps import GAPS, WARNINGS, _body
+from test_check_gaps import GAPS, MISSING, WARNINGS, _body
 from test_corners import CORNERS
 from test_show_and_export import BODY, STATEMENTS
 from worked import (
@@ -39,7 +39,34 @@ from bridleway.passport.writing import to_yaml
 from tests.support.recorded import entry_is_recorded, is_recorded
 
 SAID = Path(__file__).parent / "said"
-CASES: dict[str, dict[str, Any]] = {
+CONDITION = {"lawfulness.article9": "uk-a9-2-b"}
+MORE: dict[str, dict[str, Any]] = {
+    "a general rule in a record": {"lawfulness.schedule1": {"id": "dpa18-s1-5"}},
+    "a policy document in a record": {
+        **CONDITION, "lawfulness.schedule1": {"id": "dpa18-s1-1", "policy_document": "p-12"}},
+    "a record without a policy document": {
+        **CONDITION, "lawfulness.schedule1": {"id": "dpa18-s1-1"}},
+    "a policy document at one controller": {
+        **CONDITION, "lawfulness.schedule1": {
+            "health": {"id": "dpa18-s1-1", "policy_document": "p-12"}, "council": "dpa18-s1-1"}},
+    "a regulator who was asked": {
+        "risks.sharing[0].residual": "high", "consultation.regulator": "asked on 2026-11-01"},
+    "runs of the whole validity": {"data.frequency": {"runs": 900, "per": "validity"}},
+    "runs of the passport": {"data.frequency": {"runs": 900, "per": "passport"}},
+    "a new setting with a security lead": {
+        "setting.code": "in-plase", "roles.security": "council/dee-roy"},
+    "a known setting": {"setting.code": "in-place"},
+    "a word of a warning in a question": {
+        "questions[0].text": "SELECT adoption_status, COUNT(*) FROM housing GROUP BY 1"},
+    "a word of a warning in a source": {"data.sources[0].id": "council.adoption-status"},
+    "a category of a warning": {"data.sources[0].fields[1].category": "uk.health.abortion"},
+    "offences": {"data.sources[0].fields[1].category": "uk.offence"},
+    "matching that the screening leaves out": {"screening.triggers": []},
+    "a weak gateway for one recipient": {
+        "roles.adviser-legal": MISSING, "outputs.recipients": ["city", "work"]},
+    "every hazard once more": {"hazards[1].id": "hz-general", "hazards[0].id": "hz-general"},
+}  # fmt: skip
+CASES: dict[str, dict[str, Any]] = MORE | {
     name: changes for name, changes, *_ in (*GAPS, *WARNINGS, *CORNERS)
 }
 
@@ -84,6 +111,13 @@ def test_an_author_who_alone_could_sign_is_told_who_else_may() -> None:
                   "safeguards[2].by": "health/dee-roy"})  # fmt: skip
     found = [f for f in findings(body, people) if f not in USUAL]
     entry_is_recorded(SAID / "findings.json", "only the author", found)
+
+
+def test_an_author_who_is_one_of_several_controllers_is_told() -> None:
+    author, *rest = PEOPLE
+    both = replace(author, node="council", roles={"author": ALWAYS, "controller": ALWAYS})
+    found = [f for f in findings(_body({}), [both, *rest]) if f not in USUAL]
+    entry_is_recorded(SAID / "findings.json", "the author signs too", found)
 
 
 @pytest.mark.parametrize("width", [60, 100])
