@@ -47,6 +47,7 @@ RECORD = Path(__file__).with_name("mutants.json")
 REMEMBERED = ROOT / ".mutants"  # which tests reach what, as long as nothing of it changes
 PACKAGES = ("passport", "disclosure", "ledger", "questions")
 COUNT = 200  # of each package
+LEAST = 90.0
 TESTS = (
     "tests/passport", "tests/passport_document", "tests/disclosure", "tests/ledger",
     "tests/questions", "tests/model",
@@ -504,35 +505,50 @@ def _scored(parts: list[tuple[int, int, int]]) -> dict[str, Any]:
     return {"score": score, "interval_95": [low, high]}
 
 
-def summary(found: list[tuple[Mutant, str]], possible: dict[str, int]) -> dict[str, Any]:
-    """Return what is recorded: per package, and overall."""
-    packages: dict[str, Any] = {}
-    parts = []
-    for package in possible:
-        mine = [(m, how) for m, how in found if m.package == package]
-        ends = Counter(how for _, how in mine)
-        noticed = ends["killed"] + ends["timeout"]
-        parts.append((noticed, len(mine), possible[package]))
-        packages[package] = {
-            "possible": possible[package],
-            "mutants": len(mine),
-            "killed": ends["killed"],
-            "timeout": ends["timeout"],
-            "survived": ends["survived"],
-            "survived_words": sum(m.words and how == "survived" for m, how in mine),
-            "words": sum(m.words for m, _ in mine),
-            **_scored(parts[-1:]),
-        }
-    survivors = [
-        {"at": f"{m.path}:{m.line}", "before": m.before.strip(), "after": m.after.strip()}
-        for m, how in found
-        if how == "survived"
-    ]
-    return {"packages": packages, "overall": _scored(parts), "survivors": survivors}
+def of_package(found: list[tuple[Mutant, str]], possible: int) -> dict[str, Any]:
+    """Return what is recorded of one package's sample."""
+    ends = Counter(how for _, how in found)
+    return {
+        "possible": possible,
+        "mutants": len(found),
+        "killed": ends["killed"],
+        "timeout": ends["timeout"],
+        "survived": ends["survived"],
+        "words": sum(m.words for m, _ in found),
+        "survived_words": sum(m.words and how == "survived" for m, how in found),
+        **_scored([(ends["killed"] + ends["timeout"], len(found), possible)]),
+        "survivors": [
+            {"at": f"{m.path}:{m.line}", "before": m.before.strip(), "after": m.after.strip()}
+            for m, how in found
+            if how == "survived"
+        ],
+    }
+
+
+def overall(packages: dict[str, Any]) -> dict[str, Any]:
+    """Return the score of all packages together, each weighed by its possible changes."""
+    return _scored(
+        [(p["killed"] + p["timeout"], p["mutants"], p["possible"]) for p in packages.values()]
+    )
+
+
+def write(path: Path, package: str, numbers: dict[str, Any]) -> None:
+    """Record one package, beside what is recorded of the same source tree."""
+    known = json.loads(path.read_text())["packages"] if path.exists() else {}
+    packages = {name: p for name, p in known.items() if p["src"] == numbers["src"]}
+    packages[package] = numbers
+    packages = {name: packages[name] for name in PACKAGES if name in packages}
+    record = {"packages": packages, "overall": overall(packages)}
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _tree_of_tests() -> str:
+    dirty = _git("status", "--porcelain", "--", "tests")
+    return "changed" if dirty else _git("rev-parse", "HEAD:tests")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Try a sample of changes; 1 if a package's score is under 90 %."""
+    """Try a sample of changes, package by package; 1 if a score is under 90 %."""
     parser = argparse.ArgumentParser(description="Would the tests notice a change?")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--count", type=int, default=COUNT, help="changes of each package")
@@ -544,7 +560,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ |= {"BRIDLEWAY_CI": "1"}
     if told.reach:
         return measure_here(told.reach.split(","))
-    begun, before, commit = time.monotonic(), source_tree(), _git("rev-parse", "HEAD")
+    low = False
+    about = {
+        "commit": _git("rev-parse", "HEAD"),
+        "src": source_tree(),
+        "tests": _tree_of_tests(),
+        "python": platform.python_version(),
+    }
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         origin = _copy(Path(folder, "origin"))
         copies = [_copy(Path(folder, str(number))) for number in range(told.jobs)]
@@ -560,34 +582,29 @@ def main(arguments: list[str] | None = None) -> int:
         for name in HEAVY:
             __import__(name)
         runner = _Runner(origin, copies, reach)
-        possible = {}
         for package in told.package.split(","):
             every = list(mutants_of(package, origin))
-            possible[package] = len(every)
             draw = random.Random(f"{told.seed} {package}")  # noqa: S311 - a sample
-            sample = draw.sample(range(len(every)), min(told.count, len(every)))
-            for number in sample:
+            for number in draw.sample(range(len(every)), min(told.count, len(every))):
                 runner.start(every[number]())
-            del every
-        while runner.jobs:
-            runner.wait()
-    made = summary(runner.found, possible)
-    record = {
-        "command": f"make mutants SEED={told.seed} COUNT={told.count}",
-        "tool": f"mutmut {version('mutmut')} (its changes), {Path(__file__).name} (the runs)",
-        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "commit": commit,
-        "src": before if source_tree() == before else "changed",
-        "python": platform.python_version(),
-        "seed": told.seed,
-        "seconds": round(time.monotonic() - begun, 1),
-        **made,
-    }
-    told.out.write_text(json.dumps(record, indent=1) + "\n")
-    for package, numbers in made["packages"].items():
-        print(package, {k: v for k, v in numbers.items()})
-    print("overall", made["overall"])
-    return int(any(numbers["score"] < 90 for numbers in made["packages"].values()))
+            while runner.jobs:
+                runner.wait()
+            numbers = of_package(runner.found, len(every))
+            made = {
+                "command": f"make mutants SEED={told.seed} COUNT={told.count}",
+                "tool": f"mutmut {version('mutmut')}",
+                "seed": told.seed,
+                "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                **about,
+                **numbers,
+            }
+            write(told.out, package, made)
+            low |= numbers["score"] < LEAST
+            runner.found.clear()
+            told_of = {k: v for k, v in numbers.items() if k != "survivors"}
+            print(package, told_of, flush=True)
+    print("overall", json.loads(told.out.read_text())["overall"])
+    return int(low)
 
 
 if __name__ == "__main__":

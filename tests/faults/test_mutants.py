@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.mutants import Mutant, Reach, _statement_lines, interval, mutants_of, summary
+from benchmarks.mutants import (
+    Mutant,
+    Reach,
+    _statement_lines,
+    interval,
+    mutants_of,
+    of_package,
+    write,
+)
 
 CODE = '''"""Words."""
 
@@ -105,10 +114,25 @@ def test_a_score_has_an_interval() -> None:
     assert interval([(10, 10, 10), (10, 10, 10)]) == (1.0, 1.0, 1.0)
 
 
-def test_what_hangs_is_noticed_and_survivors_are_listed() -> None:
+def test_what_hangs_is_noticed_and_survivors_are_listed(tmp_path: Path) -> None:
     found = [(_mutant(n), how) for n, how in enumerate(["killed", "timeout", "survived", "killed"])]
-    told = summary(found, {"small": 50})
-    numbers = told["packages"]["small"]
+    numbers = of_package(found, 50)
     assert (numbers["killed"], numbers["timeout"], numbers["survived"]) == (2, 1, 1)
     assert (numbers["possible"], numbers["mutants"], numbers["score"]) == (50, 4, 75.0)
-    assert [one["at"] for one in told["survivors"]] == ["src/a/b.py:2"]
+    assert [one["at"] for one in numbers["survivors"]] == ["src/a/b.py:2"]
+
+
+def test_a_record_is_of_one_source_tree(tmp_path: Path) -> None:
+    """What is recorded of another tree goes; overall is of what is there."""
+    path = tmp_path / "mutants.json"
+    whole = of_package([(_mutant(1), "killed")] * 10, 100)
+    half = of_package([(_mutant(1), "killed"), (_mutant(1), "survived")] * 5, 300)
+    write(path, "ledger", whole | {"src": "a"})
+    write(path, "passport", half | {"src": "a"})
+    told = json.loads(path.read_text())
+    assert list(told["packages"]) == ["passport", "ledger"]
+    assert told["overall"]["score"] == 62.5
+    write(path, "questions", whole | {"src": "b"})
+    told = json.loads(path.read_text())
+    assert list(told["packages"]) == ["questions"]
+    assert told["overall"]["score"] == 100.0
