@@ -171,3 +171,14 @@ def test_a_report_holds_no_number_that_json_does_not_know(folder: Path) -> None:
     """No NaN, no infinity."""
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert all(abs(number) < 1e12 for number in _floats(report))
+
+
+def test_where_few_are_missing_the_page_says_no_more(tmp_path: Path) -> None:
+    """Neither how many, nor of how many, nor who."""
+    rows = [("n1", "x")] * 60 + [("n2", "y")] * 40 + [("s2", "z")] * 3
+    source = people(tmp_path, rows, ("area", "kept"))
+    body = {"columns": {"area": {"class": "quasi-identifier", "level": 0}, "kept": "plain"}}
+    text = page_of(extract(source, body, tmp_path / "out").report)
+    assert "Fewer than 5 rows were left out." in text
+    assert "from a table of more than 100" in text
+    assert "s2" not in text and "103" not in text

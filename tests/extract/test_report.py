@@ -274,7 +274,7 @@ def test_the_report_of_few_missing_rows_gives_none_of_them_away(tmp_path: Path) 
     body = {"columns": {"area": area, "kept": "plain"}}
     report = extract(source, body, tmp_path / "out").report
     assert report["rows"] == {
-        "before": "more than 100", "after": 100, "left_out": "fewer than 5",
+        "before": "more than 100", "after": 100, "left_out": "fewer than 5", "missing": 0,
     }  # fmt: skip
     contract = (tmp_path / "out" / "contract.json").read_text()
     assert "103" not in contract and "more than 100" in contract
@@ -285,6 +285,27 @@ def test_the_report_of_few_missing_rows_gives_none_of_them_away(tmp_path: Path) 
     assert sum(one["after"] for one in report["class_sizes"]) == 100
     for figure in report["utility"].values():
         assert figure == round(figure, 1)
+
+
+def test_nor_does_the_reason_of_a_column(tmp_path: Path) -> None:
+    """Losses stand in its sentence, as coarse as elsewhere."""
+    rows = [(area, "1") for area in ("n1", "n2", "n3", "s1", "s2") for _ in range(20)]
+    rows += [("n1", "1")] * 10 + [("s2", "5")] * 3
+    source = people(tmp_path, rows, ("area", "age"))
+    body = {
+        "columns": {
+            "area": {"class": "quasi-identifier", "hierarchy": TREE},
+            "age": {"class": "quasi-identifier", "level": 0, "hierarchy": AGES},
+        },
+        "k": 25, "suppression": 1,
+    }  # fmt: skip
+    report = extract(source, body, tmp_path / "out").report
+    assert report["rows"]["left_out"] == "fewer than 25"
+    found = report["columns"]["area"]["why"]
+    assert found["rule"] == "loses-more"
+    # Of 113 rows 25 may move a mean by more than a tenth: no decimal is told.
+    assert found["sentence"].endswith("lose more in all: 1 instead of 0.")
+    assert (found["loss"], report["utility"]["score"]) == (1, 0)
 
 
 def test_class_sizes_are_told_before_and_after(tmp_path: Path) -> None:

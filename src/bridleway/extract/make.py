@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
-from bridleway.extract import engine, telling
+from bridleway.extract import engine, from_counts, telling
 from bridleway.extract.afterwards import Own, afterwards, steps_of
 from bridleway.extract.challenge import challenge
 from bridleway.extract.changing import changed
@@ -130,7 +130,8 @@ def write(
     if own is not None:
         require_hidden(solution, table, run, own.names)
     steps = steps_of(solution, table, run, own)
-    schema, batches = run(engine.apply(table, solution))
+    counted = from_counts.rows_of(solution, dict(table.schema().items()))
+    schema, batches = counted or run(engine.apply(table, solution))
     schema, batches = afterwards(solution.recipe, steps, schema, batches)
     require_writable(schema, form)
     rows = write_rows(sink, schema, batches, form)

@@ -18,6 +18,7 @@ from bridleway.extract.few import Share, Told, share, told
 from bridleway.extract.keys import Numbers
 from bridleway.extract.loss import Loss
 from bridleway.extract.models import Model
+from bridleway.extract.population import people_beside
 from bridleway.extract.solve import Solution, models_of
 
 _DIGITS = 4
@@ -34,17 +35,21 @@ class _Finer:
     loss: float | None
 
 
-def reasons(solution: Solution, owner: Numbers) -> dict[str, dict[str, Any]]:
+def reasons(
+    solution: Solution, owner: Numbers, digits: int | None = None
+) -> dict[str, dict[str, Any]]:
     """Return by quasi-identifier why it stands where it stands.
 
-    owner: the released class of each combination. rule: "untouched", "stated" (by the recipe),
-    "too-many-left-out", "loses-more", or "not-reached" where nothing is against the finer level
-    (local recoding splits step by step, and a bounded search ends). sentence: the same in words.
+    owner: the released class of each combination; digits: to which losses may be told.
+    rule: "untouched", "stated" (by the recipe), "too-many-left-out", "loses-more", or
+    "not-reached" where nothing is against the finer level (local recoding splits step by step,
+    and a bounded search ends). sentence: the same in words.
     """
-    asked = models_of(solution.recipe, solution.encoded)
+    asked = models_of(solution.recipe, solution.encoded, solution.crowd)
     look = _by_node(solution, asked) if solution.searched else _by_row(solution, asked, owner)
     finer = dict(look)
     made = {}
+    least = _DIGITS if digits is None else min(_DIGITS, digits)
     for column, one in enumerate(solution.hierarchies):
         stated = solution.recipe.quasi[column].level
         usual = solution.searched
@@ -54,7 +59,7 @@ def reasons(solution: Solution, owner: Numbers) -> dict[str, dict[str, Any]]:
         elif highest <= (stated or 0):
             made[one.column] = _plain(stated)
         else:
-            made[one.column] = _judged(solution, finer[column])
+            made[one.column] = _judged(solution, finer[column], least)
     return made
 
 
@@ -97,9 +102,27 @@ def _by_row(
         leaves = solution.leaves[column]
         code = finer * len(one.leaves) + one.codes[finer, leaves]
         names, part = np.unique(owner * (one.levels * len(one.leaves)) + code, return_inverse=True)
-        classes = Classes(len(names), part, groups.counts, extras, unit)
+        people = _people(solution, column, part, len(names))
+        classes = Classes(len(names), part, groups.counts, extras, unit, people=people)
         bad, by = _fails(solution, asked, classes, ())
         yield column, _Finer(int(classes.rows[bad].sum()), by, None)
+
+
+def _people(solution: Solution, column: int, part: Numbers, number: int) -> Numbers | None:
+    """Return for how many of the population each part would stand, one level finer in a column."""
+    crowd, beside = solution.crowd, solution.crowd_levels
+    if crowd is None or beside is None:
+        return None
+    two = []
+    for levels in (solution.levels, beside):
+        finer = levels.copy()
+        least = solution.recipe.quasi[column].level or 0
+        finer[:, column] = np.maximum(finer[:, column] - 1, np.minimum(finer[:, column], least))
+        two.append(finer)
+    stands = people_beside(solution.hierarchies, solution.encoded, two[0], crowd, two[1])
+    made = np.zeros(number, dtype=np.int64)
+    made[part] = stands
+    return made
 
 
 def _fails(
@@ -129,11 +152,13 @@ def _words(solution: Solution, model: Model) -> str:
         "RecursiveCL": "in which one value of {1} is too frequent ({0.c:g}, {0.least})",
         "TCloseness": "farther than {0.t:g} from the whole table in {1}",
         "BetaLikeness": "with a value of {1} that gains more than {0.beta:g}",
+        "KMap": "in groups that stand for fewer than {0.k} people of the population",
+        "DeltaPresence": "in groups that tell too well who of the population is in the table",
     }
     return known.get(kind, f"that break {kind} of {{1}}").format(model, column)
 
 
-def _judged(solution: Solution, finer: _Finer) -> dict[str, Any]:
+def _judged(solution: Solution, finer: _Finer, digits: int) -> dict[str, Any]:
     k, rows = solution.recipe.k, solution.rows
     limit = 0 if solution.searched is None else int(rows * solution.recipe.suppression)
     out, part = told(finer.out, k), share(finer.out, rows, k)
@@ -144,11 +169,11 @@ def _judged(solution: Solution, finer: _Finer) -> dict[str, Any]:
         for words, n in sorted(broken.items(), key=lambda item: -item[1])
     ]
     if finer.loss is not None:
-        made["loss"] = round(finer.loss, _DIGITS)
+        made["loss"] = round(finer.loss, digits)
     if finer.out > limit:
         rule, said = "too-many-left-out", _too_many(solution, made)
     elif finer.loss is not None and finer.loss > _score(solution) - _TIE:
-        rule, said = "loses-more", _loses_more(solution, finer.loss, out, part)
+        rule, said = "loses-more", _loses_more(solution, finer.loss, out, part, digits)
     else:
         rule = "not-reached"
         said = "One level finer breaks no rule; the search, which is bounded, did not come to it."
@@ -174,10 +199,10 @@ def _too_many(solution: Solution, made: dict[str, Any]) -> str:
     return f"{said}; at most {_percent(solution.recipe.suppression)} of the rows may be left out."
 
 
-def _loses_more(solution: Solution, loss: float, out: Told, part: Share) -> str:
+def _loses_more(solution: Solution, loss: float, out: Told, part: Share, digits: int) -> str:
     return (
         f"One level finer is allowed, but would leave out {_rows(out, part)} and lose more in "
-        f"all: {loss:.4f} instead of {_score(solution):.4f}."
+        f"all: {loss:.{digits}f} instead of {_score(solution):.{digits}f}."
     )
 
 

@@ -87,7 +87,7 @@ def _lost(report: Mapping[str, Any]) -> Html:
     return _answer(
         "What was lost?",
         f"{percent(kept)} of the detail of these columns is left (granularity).{least}",
-        f"{number(report['rows']['left_out'])} rows were left out."
+        f"{number(report['rows']['left_out'])} rows were left out.".capitalize()
         if report["rows"]["left_out"]
         else "No row was left out.",
     )

@@ -50,7 +50,8 @@ class Done:
 
 
 PEOPLE = "person"
-_FILES = ("duckdb", "parquet", "csv")
+_FILES = ("duckdb", "parquet", "csv", "spark")
+_SPARK_CONNECT, _SPARK_CONNECT_PORT = "sc", 15002
 _POSTGRES, _POSTGRES_PORT = ("postgresql", "postgres"), 5432
 
 Job = Callable[[Mapping[str, Any], Sequence[memoryview]], Done]
@@ -282,6 +283,8 @@ def _needs(url: str, base: Path) -> Needs:
         port, given = split.port, [value for _, value in parse_qsl(split.query)]
     except ValueError:  # several hosts, each with its port
         return Needs((), True)
+    if scheme.lower() == _SPARK_CONNECT:
+        return Needs((), True, port or _SPARK_CONNECT_PORT)
     # Certificates and password files that the URL names, or that the driver looks for.
     named = [split.path, *given, str(Path("~/.postgresql").expanduser())]
     reads = tuple(path for path in named if os.path.isabs(path) and path != "/")
