@@ -274,7 +274,7 @@ def test_the_report_of_few_missing_rows_gives_none_of_them_away(tmp_path: Path) 
     body = {"columns": {"area": area, "kept": "plain"}}
     report = extract(source, body, tmp_path / "out").report
     assert report["rows"] == {
-        "before": "more than 100", "after": 100, "left_out": "fewer than 5",
+        "before": "more than 100", "after": 100, "left_out": "fewer than 5", "missing": 0,
     }  # fmt: skip
     contract = (tmp_path / "out" / "contract.json").read_text()
     assert "103" not in contract and "more than 100" in contract

@@ -43,7 +43,7 @@ def reasons(
     "not-reached" where nothing is against the finer level (local recoding splits step by step,
     and a bounded search ends). sentence: the same in words.
     """
-    asked = models_of(solution.recipe, solution.encoded)
+    asked = models_of(solution.recipe, solution.encoded, solution.crowd)
     look = _by_node(solution, asked) if solution.node else _by_row(solution, asked, owner)
     finer = dict(look)
     made = {}
@@ -86,8 +86,12 @@ def _by_node(solution: Solution, asked: Sequence[Model]) -> Iterator[tuple[int, 
 def _by_row(
     solution: Solution, asked: Sequence[Model], owner: Numbers
 ) -> Iterator[tuple[int, _Finer]]:
-    """Ask, where levels differ, what would become of all rows one level finer than they are."""
+    """Ask, where levels differ, what would become of all rows one level finer than they are.
+
+    Models of a population are not asked: it has no levels of its own there.
+    """
     encoded = solution.encoded
+    asked = [model for model in asked if not model.needs_nodes]
     groups, unit = encoded.groups, encoded.unit
     extras = [groups.layout.extra_values(groups.words, n) for n in range(len(unit.extras))]
     for column, one in enumerate(solution.hierarchies):
@@ -128,6 +132,8 @@ def _words(solution: Solution, model: Model) -> str:
         "EntropyL": "with less than entropy {0.least:g}-diversity of {1}",
         "RecursiveCL": "in which one value of {1} is too frequent ({0.c:g}, {0.least})",
         "TCloseness": "farther than {0.t:g} from the whole table in {1}",
+        "KMap": "with fewer than {0.k} people of the population",
+        "DeltaPresence": "of which too large or too small a part of the population is there",
         "BetaLikeness": "with a value of {1} that gains more than {0.beta:g}",
     }
     return known.get(kind, f"that break {kind} of {{1}}").format(model, column)

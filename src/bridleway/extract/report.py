@@ -68,8 +68,11 @@ def report_of(
         "unit": "rows" if unit.entities is None else "distinct entities",
         "before": {
             "risk": _before(risk(before.size), k, hidden),
-            **beside_of(
-                solution, before.size, None if people is None else people[0][groups.starts], k
+            **few.blurred(
+                beside_of(
+                    solution, before.size, None if people is None else people[0][groups.starts], k
+                ),
+                digits,
             ),
             "sensitive": _sensitive(solution, before, k),
         },
