@@ -146,10 +146,11 @@ def test_sets_leave_protected_by_class(tmp_path: Path, form: str) -> None:
         ("s", "ham"): 2, ("s", "fig"): 2,
     }  # fmt: skip
     told = made.report["sets"]
-    assert (told["items"], told["generalised"], told["suppressed"]) == (13, 2, 1)
+    # 13, 2 and 1; counts of people who may not be in the file are told in twos.
+    assert (told["items"], told["generalised"], told["suppressed"]) == (14, 2, "fewer than 2")
     # fig, kiwi, {tea, fig}, {tea, kiwi} in the north; beer, {beer, fig} in the south.
     assert told["rare"] == 6
-    assert told["loss"] == pytest.approx((2 * (2 / 5 - 1 / 5) / (1 - 1 / 5) + 1) / 13)
+    assert told["loss"] == round((2 * (2 / 5 - 1 / 5) / (1 - 1 / 5) + 1) / 13, 3)
     column = json.loads((made.folder / "contract.json").read_text())["columns"][1]
     assert (column["class"], column["m"], column["within"]) == ("set", 2, "class")
 
@@ -159,7 +160,7 @@ def test_items_may_be_counted_within_the_table(tmp_path: Path) -> None:
     source = table(tmp_path, ROWS, ("area", "bought"))
     made, rows = extract(source, body(hierarchy=TREE, within="table", m=1), tmp_path / "out")
     assert Counter(row["bought"] for row in rows)["beer;fruit"] == 1  # of the south
-    assert made.report["sets"]["rare"] == 1  # kiwi: fig and kiwi leave as fruit
+    assert made.report["sets"]["rare"] == "fewer than 2"  # kiwi: fig and kiwi leave as fruit
 
 
 def test_lists_are_sets(tmp_path: Path) -> None:

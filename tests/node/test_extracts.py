@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +305,67 @@ def test_a_few_who_went_are_not_told_apart(clinic: Workspace, tmp_path: Path) ->
     clinic.release_source("clinic", "clinic")
     made = extract(clinic, tmp_path / "b")
     assert made.withheld and not (tmp_path / "b").exists()
+
+
+def test_people_without_a_valid_identifier_are_told_apart(
+    clinic: Workspace, tmp_path: Path
+) -> None:
+    """Twelve wrong numbers are twelve people, in an extract and when extracts are compared."""
+    source = tmp_path / "place" / "clinic.duckdb"
+    with duckdb.connect(str(source)) as engine:
+        engine.execute("UPDATE patients SET nhs_number = 'wrong ' || rowid WHERE rowid < 12")
+    clinic.release_source("clinic", "clinic")
+    allow(clinic, passport())
+    allow(clinic, other(k=12))
+    extract(clinic, tmp_path / "a")
+    assert extract(clinic, tmp_path / "b", passport="other-extract").outcome == "answered"
+
+
+def test_an_earlier_promise_is_kept_by_later_extracts(clinic: Workspace, tmp_path: Path) -> None:
+    """Classes of 200 that were promised are not cut into classes of 10 by another passport."""
+    coarse = {
+        **RECIPE["columns"],
+        "age": {"class": "quasi-identifier", "hierarchy": {"numbers": {"widths": [51]}},
+                "level": 1},
+        "area": {"class": "quasi-identifier", "hierarchy": {"prefix": {"keep": [1]}}, "level": 2},
+    }  # fmt: skip
+    allow(clinic, passport(extracts={"patients": {**RECIPE, "k": 200, "columns": coarse}}))
+    allow(clinic, other())
+    extract(clinic, tmp_path / "a")
+    assert extract(clinic, tmp_path / "b", passport="other-extract").withheld
+
+
+def test_two_that_are_made_at_once_see_each_other(clinic: Workspace, tmp_path: Path) -> None:
+    """Of two that may not leave together one is withheld, however they are timed."""
+    allow(clinic, passport())
+    columns = {
+        **RECIPE["columns"],
+        "age": {"class": "quasi-identifier", "hierarchy": {"numbers": {"widths": [3, 51]}},
+                "level": 1},
+        "area": {"class": "quasi-identifier", "level": 1},
+    }  # fmt: skip
+    allow(clinic, other(columns=columns))
+    with ThreadPoolExecutor() as pool:
+        asked = [
+            pool.submit(extract, clinic, tmp_path / name, passport=name)
+            for name in ("patient-extract", "other-extract")
+        ]
+        outcomes = sorted(one.result().outcome for one in asked)
+    assert outcomes == ["answered", "withheld"]
+
+
+def test_an_extract_that_an_attack_reads_is_withheld(clinic: Workspace, tmp_path: Path) -> None:
+    """All of one area have gout: that they are hidden tells it; nothing leaves, and why is sealed."""
+    source = tmp_path / "place" / "clinic.duckdb"
+    with duckdb.connect(str(source)) as engine:
+        engine.execute("UPDATE patients SET age = 40, sex = 'F', area = 's1', illness = 'none'")
+        engine.execute("UPDATE patients SET area = 'n1', illness = 'gout' WHERE rowid < 600")
+    clinic.release_source("clinic", "clinic")
+    columns = {**RECIPE["columns"], "illness": {"class": "sensitive", "t": "0.3"}}
+    allow(clinic, passport(extracts={"patients": {**RECIPE, "columns": columns}}))
+    made = extract(clinic, tmp_path / "out")
+    assert made.withheld and not (tmp_path / "out").exists()
+    assert verify(made.receipt, clinic.root / "trust.json").outcome == "withheld"
 
 
 def test_a_folder_that_is_there_stays(clinic: Workspace, tmp_path: Path) -> None:

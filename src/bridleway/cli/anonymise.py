@@ -37,10 +37,6 @@ def anonymise(
         bool,
         typer.Option("--local", help="Levels may differ from row to row; nothing is left out."),
     ] = False,
-    classify: Annotated[
-        str | None,
-        typer.Option("--classify", help="A column: how well can it be predicted afterwards?"),
-    ] = None,
     population: Annotated[
         Path | None,
         typer.Option(
@@ -48,6 +44,10 @@ def anonymise(
             help="A table of everybody from among whom the rows were drawn, with the same "
             "quasi-identifiers.",
         ),
+    ] = None,
+    classify: Annotated[
+        str | None,
+        typer.Option("--classify", help="A column: how well can it be predicted afterwards?"),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="parquet, csv or arrow.")] = "parquet",
     name: Annotated[
@@ -121,6 +121,7 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             ["rows at risk (over 20 %)", _percent(before["at_risk"]), _percent(after["at_risk"])],
         ],
     )
+    _tell_attackers(report)
     checked = report["classification"]
     if checked is not None:
         say(
@@ -132,7 +133,6 @@ def _tell(report: dict[str, Any], data: Path) -> None:
         value = "(missing)" if group["value"] is None else group["value"]
         say(f"far more left out than on average: {group['column']} {value} "
             f"({_percent(group['share'])})")  # fmt: skip
-    _tell_attackers(report)
     table(
         ["column", "levels", "detail kept"],
         [
@@ -141,6 +141,32 @@ def _tell(report: dict[str, Any], data: Path) -> None:
         ],
     )
     say(f"More, and why: {data.parent / 'report.html'}")
+
+
+def _tell_attackers(report: dict[str, Any]) -> None:
+    """Say what each attacker finds, before and after."""
+    before, after = report["before"], report["after"]
+    rows = []
+    for name in ("prosecutor", "journalist", "marketer"):
+        two = [one["attackers"][name] for one in (before, after)]
+        rows.append([
+            name,
+            *(f"{_percent(one['highest'])}, {_percent(one['average'])}, "
+              f"{_number(one['at_risk'])}"
+              for one in two),
+        ])  # fmt: skip
+    table(["attacker: highest, average, records at risk", "before", "after"], rows)
+    uniques = [one["population_uniques"] for one in (before, after)]
+    if all(one is not None and one["uniques"] is not None for one in uniques):
+        told = " before, ".join(f"{one['uniques']:,.0f}" for one in uniques)
+        say(f"unique in the population of {uniques[0]['people']:,}, estimated: {told} after")
+    if report["rows"]["missing"]:
+        say(f"{_number(report['rows']['missing'])} rows lack a value that is needed: left out")
+    if report["sets"] is not None:
+        told = report["sets"]
+        say(f"{told['column']}: {_number(told['generalised'])} of "
+            f"{_number(told['items'])} items generalised, "
+            f"{_number(told['suppressed'])} left out")  # fmt: skip
 
 
 _NAMED = 5  # groups that are far from the average
@@ -152,29 +178,3 @@ def _number(count: int | str) -> str:
 
 def _percent(share: float | str) -> str:
     return share if isinstance(share, str) else f"{100 * share:.1f} %"
-
-
-def _tell_attackers(report: dict[str, Any]) -> None:
-    """Say what each attacker finds, before and after."""
-    before, after = report["before"], report["after"]
-    rows: list[list[str]] = []
-    for name in ("prosecutor", "journalist", "marketer"):
-        two = [one["attackers"][name] for one in (before, after)]
-        rows.append([
-            name,
-            *(f"{_percent(one['highest'])}, {_percent(one['average'])}, {_number(one['at_risk'])}"
-              for one in two),
-        ])  # fmt: skip
-    if before["attackers"]["population"].startswith("counted"):  # else the table above says it
-        table(["attacker: highest, average, records at risk", "before", "after"], rows)
-    uniques = [one["population_uniques"] for one in (before, after)]
-    if all(one is not None and one["uniques"] is not None for one in uniques):
-        told = " before, ".join(f"{one['uniques']:,.0f}" for one in uniques)
-        say(f"unique in the population of {uniques[0]['people']:,}, estimated: {told} after")
-    if report["rows"]["missing"]:
-        told = _number(report["rows"]["missing"])
-        say(f"{told} rows lack a value that the recipe needs: left out")
-    if report["sets"] is not None:
-        told = report["sets"]
-        say(f"{told['column']}: {told['generalised']:,} of {told['items']:,} items generalised, "
-            f"{told['suppressed']:,} left out")  # fmt: skip

@@ -16,10 +16,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bridleway.errors import UsageError
+from bridleway.extract import few
 from bridleway.extract.asked import AskedPopulation
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import AT_RISK
 from bridleway.extract.uniqueness import estimates
+
+_MANY = 20  # times k, from which on two digits tell no more than counts rounded to k
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,41 @@ def _source(people: Numbers | None) -> str:
     return "counted in the population table"
 
 
-def uniqueness(units: Numbers, people: int | None) -> dict[str, Any] | None:
-    """Return how many of a population are unique, by each estimator; None where it is unknown."""
-    return None if people is None else asdict(estimates(units, people))
+def before(units: Numbers, people: Numbers | None, k: int) -> dict[str, Any]:
+    """Return `attackers` of a table that does not leave, with no small count told exactly."""
+    made = attackers(units, people)
+    for name in ("prosecutor", "journalist", "marketer"):
+        one = made[name]
+        one |= {"average": round(one["average"], 3), "at_risk": few.told(one["at_risk"], k)}
+    return made
+
+
+def uniqueness(
+    units: Numbers, people: int | None, k: int, *, leaves: bool, hidden: bool = False
+) -> dict[str, Any] | None:
+    """Return how many of a population are unique, by each estimator; None where it is unknown.
+
+    leaves: whether the classes are those of the file. Those of the table before are told so
+    roughly that nobody learns from them how many are unique in it, and not at all if few are.
+    hidden: nobody may learn how many people the table has, not from the population's size either.
+    """
+    if people is None:
+        return None
+    found = asdict(estimates(units, people))
+    if hidden:
+        found["people"] = int(_rough(people, 2))
+    if leaves:
+        return found
+    alone = int((units == 1).sum())
+    digits = 1 if alone < _MANY * k else 2
+    for name in ("pitman", "zayatz", "snb", "uniques"):
+        value = found[name]
+        found[name] = None if value is None or 0 < alone < k else _rough(value, digits)
+    return found
+
+
+def _rough(value: float, digits: int) -> float:
+    return float(f"{value:.{digits - 1}e}")
 
 
 def population_size(asked: AskedPopulation, units: int, table: int | None) -> int | None:

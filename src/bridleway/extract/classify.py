@@ -105,7 +105,7 @@ def _with(solution: Solution, name: str, table: Any, run: Run) -> tuple[Numbers,
     import pyarrow as pa
 
     names = [one.column for one in solution.hierarchies]
-    schema, batches = run(engine.counted(table, [*names, name]))
+    schema, batches = run(engine.counted(engine.whole(table, solution.recipe), [*names, name]))
     found = pa.Table.from_batches(batches, schema)
     groups = solution.encoded.groups
     columns = []

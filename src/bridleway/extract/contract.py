@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from bridleway.extract.absent import left_out_people
-from bridleway.extract.beside import promised
 from bridleway.extract.few import totals
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import lowest_with_the_same_name
@@ -24,9 +23,8 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
     quasi = [one.name for one in recipe.quasi]
     classes = dict.fromkeys(quasi, "quasi-identifier")
     classes |= {one.name: "sensitive" for one in recipe.sensitive}
-    items = recipe.items
-    if items is not None:
-        classes[items.name] = "set"
+    if recipe.items is not None:
+        classes[recipe.items.name] = "set"
     columns = []
     for field in schema:
         one: dict[str, Any] = {
@@ -36,18 +34,19 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
         }
         if field.name in quasi:
             one |= _levels(solution, quasi.index(field.name), data.endswith(".csv"))
-        if items is not None and field.name == items.name:
+        if recipe.items is not None and field.name == recipe.items.name:
+            items = recipe.items
             one |= {"m": items.m, "within": items.within, "separator": items.separator}
         columns.append(one)
     after = solution.rows - solution.suppressed
     return {
         "contract": 1,
         "data": data,
-        "rows": totals(solution.rows, after, left_out_people(solution), recipe.k, solution.missing),
+        "rows": totals(solution.rows, after, left_out_people(solution), recipe.k),
         "unit": "rows" if recipe.entity is None else "distinct entities",
         "columns": columns,
         "k": recipe.k,
-        "population": promised(recipe),
+        "population": asked_of_population(recipe),
         "recoding": recipe.recoding,
         "sensitive": asked_of(recipe),
         "left_out": list(recipe.dropped) + ([] if recipe.entity is None else [recipe.entity]),
@@ -68,6 +67,15 @@ def asked_of(recipe: Recipe) -> dict[str, dict[str, Any]]:
         }
         for one in recipe.sensitive
     }  # fmt: skip
+
+
+def asked_of_population(recipe: Recipe) -> dict[str, Any]:
+    """Return what holds of every class and those of the population for whom it stands."""
+    asked = recipe.population
+    made: dict[str, Any] = {} if asked.k is None else {"k": asked.k}
+    if asked.presence is not None:
+        made["presence"] = dict(zip(("least", "most"), asked.presence, strict=True))
+    return made
 
 
 def _levels(solution: Solution, column: int, is_csv: bool) -> dict[str, Any]:

@@ -147,12 +147,17 @@ def members(table: Any, solution: Solution, person: str) -> Work:
     return Work(made.select(**text, **{person: made[person]}), work.lent)
 
 
+def whole(table: Any, recipe: Recipe) -> Any:
+    """Return the rows that lack no value which they need."""
+    for name in recipe.needed:
+        table = table.filter(table[name].notnull())
+    return table
+
+
 def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
     recipe = solution.recipe
     lender = _Lender()
-    made = table.select(*released)
-    for name in recipe.needed:
-        made = made.filter(made[name].notnull())
+    made = whole(table, recipe).select(*released)
     if solution.node is None:
         return Work(_by_combination(made, solution, lender, released), lender.lent)
     for name, values in solution.columns().items():

@@ -25,16 +25,14 @@ def fewer(k: int) -> str:
     return f"fewer than {k}"
 
 
-def told(count: int, k: int, *, zero: bool = True, most: int | None = None) -> Told:
+def told(count: int, k: int, *, zero: bool = True) -> Told:
     """Return a count as it may leave.
 
-    zero: whether 0 is told; where it is not, it looks like every other small count. most: beyond
-    which nobody would believe it, as so many are told to be there in all.
+    zero: whether 0 is told; where it is not, it looks like every other small count.
     """
     if count < k and (count or not zero):
         return fewer(k)
-    made = (count + k // 2) // k * k
-    return made if most is None else min(made, most)
+    return (count + k // 2) // k * k
 
 
 def share(part: int, whole: int, k: int, *, zero: bool = True) -> Share:
@@ -45,19 +43,15 @@ def share(part: int, whole: int, k: int, *, zero: bool = True) -> Share:
     return round(min(above / below, 1.0), _DIGITS) if below else 0.0
 
 
-def totals(before: int, after: int, people: int, k: int, missing: int = 0) -> dict[str, Told]:
-    """Return rows before, after, left out and without a value that they need.
+def totals(before: int, after: int, people: int, k: int) -> dict[str, Told]:
+    """Return rows before, after and left out; people: how many have rows that were left out.
 
-    before: rows that have every such value; people: how many have rows that were left out;
-    missing: rows without. Who has the file can count the rows after. Where too few people were
-    left out, rows before are told as more than those.
+    Who has the file can count the rows after. Where too few people were left out, rows before
+    are told as more than those.
     """
-    if 0 < people < k or 0 < missing < k:
-        gone = fewer(k) if people < k else before - after
-        return {"before": f"more than {after}", "after": after, "left_out": gone,
-                "missing": told(missing, k)}  # fmt: skip
-    return {"before": before + missing, "after": after, "left_out": before - after,
-            "missing": missing}  # fmt: skip
+    if 0 < people < k:
+        return {"before": f"more than {after}", "after": after, "left_out": fewer(k)}
+    return {"before": before, "after": after, "left_out": before - after}
 
 
 def join_small(counts: Sequence[int], k: int) -> list[tuple[int, int]]:

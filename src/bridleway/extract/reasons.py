@@ -18,6 +18,7 @@ from bridleway.extract.few import Share, Told, share, told
 from bridleway.extract.keys import Numbers
 from bridleway.extract.loss import Loss
 from bridleway.extract.models import Model
+from bridleway.extract.population import people_beside
 from bridleway.extract.solve import Solution, models_of
 
 _DIGITS = 4
@@ -101,9 +102,27 @@ def _by_row(
         leaves = solution.leaves[column]
         code = finer * len(one.leaves) + one.codes[finer, leaves]
         names, part = np.unique(owner * (one.levels * len(one.leaves)) + code, return_inverse=True)
-        classes = Classes(len(names), part, groups.counts, extras, unit)
+        people = _people(solution, column, part, len(names))
+        classes = Classes(len(names), part, groups.counts, extras, unit, people=people)
         bad, by = _fails(solution, asked, classes, ())
         yield column, _Finer(int(classes.rows[bad].sum()), by, None)
+
+
+def _people(solution: Solution, column: int, part: Numbers, number: int) -> Numbers | None:
+    """Return for how many of the population each part would stand, one level finer in a column."""
+    crowd, beside = solution.crowd, solution.crowd_levels
+    if crowd is None or beside is None:
+        return None
+    two = []
+    for levels in (solution.levels, beside):
+        finer = levels.copy()
+        least = solution.recipe.quasi[column].level or 0
+        finer[:, column] = np.maximum(finer[:, column] - 1, np.minimum(finer[:, column], least))
+        two.append(finer)
+    stands = people_beside(solution.hierarchies, solution.encoded, two[0], crowd, two[1])
+    made = np.zeros(number, dtype=np.int64)
+    made[part] = stands
+    return made
 
 
 def _fails(
@@ -132,9 +151,9 @@ def _words(solution: Solution, model: Model) -> str:
         "EntropyL": "with less than entropy {0.least:g}-diversity of {1}",
         "RecursiveCL": "in which one value of {1} is too frequent ({0.c:g}, {0.least})",
         "TCloseness": "farther than {0.t:g} from the whole table in {1}",
-        "KMap": "with fewer than {0.k} people of the population",
-        "DeltaPresence": "of which too large or too small a part of the population is there",
         "BetaLikeness": "with a value of {1} that gains more than {0.beta:g}",
+        "KMap": "in groups that stand for fewer than {0.k} people of the population",
+        "DeltaPresence": "in groups that tell too well who of the population is in the table",
     }
     return known.get(kind, f"that break {kind} of {{1}}").format(model, column)
 

@@ -190,6 +190,10 @@ def read_recipe(body: object, where: str = "recipe") -> Recipe:
     return _Reader(where).recipe(body)
 
 
+def _class_of(said: Any) -> Any:
+    return said.get("class") if isinstance(said, Mapping) else said
+
+
 class _Reader:
     def __init__(self, where: str) -> None:
         self.where = where
@@ -255,6 +259,7 @@ class _Reader:
         if name is None:
             return None
         away = {*others["identifier"], *others["free-text"], *others["entity"]}
+        away |= {column for column, said in columns.items() if _class_of(said) == "set"}
         leaves = [column for column in columns if column not in away]
         if name not in leaves:
             self._wrong(f"No column '{name}' leaves.{nearest(str(name), leaves)}",

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from bridleway.errors import UsageError
-from bridleway.extract import few
+from bridleway.extract import attackers, few
 from bridleway.extract.absent import absent, left_out_people
-from bridleway.extract.beside import beside_of, people_of
 from bridleway.extract.classes import Classes, classes_of
-from bridleway.extract.contract import asked_of
+from bridleway.extract.contract import asked_of, asked_of_population
 from bridleway.extract.distances import by_column, by_pair
 from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import (
@@ -35,7 +34,7 @@ from bridleway.extract.measure import (
 from bridleway.extract.papers import CONTRACT, REPORT, SUMS
 from bridleway.extract.reasons import reasons
 from bridleway.extract.recompute import recompute
-from bridleway.extract.solve import Solution
+from bridleway.extract.solve import Solution, people_by_combination, population_of
 
 _DIGITS = 3
 _ROUNDING = 1e-9
@@ -58,32 +57,35 @@ def report_of(
     missing = left_out_people(solution)
     hidden = 0 < missing < k
     digits = few.decimals(solution.rows, missing, k)
+    stands, people = people_by_combination(solution), population_of(solution)
+    crowd = (None, None) if stands is None else (stands[0][groups.starts], stands[1][kept][first])
     quality = asdict(utility(groups, hierarchies, solution.levels, kept))
     columns, why = quality.pop("columns"), reasons(solution, owner, digits)
-    people = people_of(solution)
     made = {
         "report": 1,
         "asked": _asked(solution),
-        "rows": few.totals(solution.rows, rows, missing, k, solution.missing),
+        "rows": {
+            **few.totals(solution.rows, rows, missing, k),
+            "missing": few.told(solution.missing, k),
+        },
         "unit": "rows" if unit.entities is None else "distinct entities",
         "before": {
             "risk": _before(risk(before.size), k, hidden),
-            **few.blurred(
-                beside_of(
-                    solution, before.size, None if people is None else people[0][groups.starts], k
-                ),
-                digits,
+            "attackers": attackers.before(before.size, crowd[0], k),
+            "population_uniques": attackers.uniqueness(
+                before.size, people, k, leaves=False, hidden=hidden
             ),
             "sensitive": _sensitive(solution, before, k),
         },
         "after": {
             "risk": asdict(risk(after.size)),
-            **beside_of(
-                solution, after.size, None if people is None else people[1][kept][first], None
+            "attackers": attackers.attackers(after.size, crowd[1]),
+            "population_uniques": attackers.uniqueness(
+                after.size, people, k, leaves=True, hidden=hidden
             ),
             "sensitive": _sensitive(solution, after, None),
         },
-        "sets": None if solution.sets is None else solution.sets.report,
+        "sets": _sets(solution),
         "class_sizes": _bins(before.size, after.size, k, hidden),
         "utility": few.blurred(quality, digits),
         "columns": {
@@ -117,11 +119,22 @@ def _asked(solution: Solution) -> dict[str, Any]:
         "k": recipe.k,
         "suppression": recipe.suppression,
         "recoding": recipe.recoding,
+        "population": asked_of_population(recipe),
         "quasi_identifiers": [one.name for one in recipe.quasi],
         "sensitive": asked_of(recipe),
         "plain": list(recipe.plain),
         "dropped": list(recipe.dropped) + ([] if recipe.entity is None else [recipe.entity]),
     }
+
+
+def _sets(solution: Solution) -> dict[str, Any] | None:
+    """Return what was done to sets. What was taken out is of few people, and told as such."""
+    if solution.sets is None:
+        return None
+    made, k = dict(solution.sets.report), solution.recipe.k
+    for name in ("items", "generalised", "suppressed", "rare"):
+        made[name] = few.told(made[name], k)
+    return {**made, "loss": round(made["loss"], _DIGITS)}
 
 
 def _before(found: Risk, k: int, hidden: bool) -> dict[str, Any]:
@@ -130,15 +143,14 @@ def _before(found: Risk, k: int, hidden: bool) -> dict[str, Any]:
     The smallest class and the highest risk are those of its worst class, and name nobody.
     """
     exposed = round(found.at_risk * found.records)
-    most = None if hidden else found.records
     return {
         "records": few.told(found.records, k) if hidden else found.records,
-        "classes": few.told(found.classes, k, most=most),
+        "classes": few.told(found.classes, k),
         "smallest": found.smallest,
         "highest": found.highest,
         "average": round(found.average, _DIGITS),
         "at_risk": few.share(exposed, found.records, k),
-        "unique": few.told(found.unique, k, most=most),
+        "unique": few.told(found.unique, k),
     }
 
 
@@ -176,12 +188,11 @@ def _bins(before: Numbers, after: Numbers, k: int, hidden: bool) -> list[dict[st
     there = np.bincount(np.searchsorted(edges, before, "right") - 1, before, len(edges))
     left = np.bincount(np.searchsorted(edges, after, "right") - 1, after, len(edges))
     scale = after.sum() / max(before.sum(), 1) if hidden else 1
-    total = None if hidden else int(before.sum())
     return [
         {
             "from": starts[first],
             "to": (starts[end] - 1) if end < len(starts) else None,
-            "before": few.told(round(int(there[first:end].sum()) * scale), k, most=total),
+            "before": few.told(round(int(there[first:end].sum()) * scale), k),
             "after": int(left[first:end].sum()),
         }
         for first, end in few.join_small([int(n) for n in there], k)

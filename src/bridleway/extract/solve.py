@@ -20,7 +20,13 @@ from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers, lookup
 from bridleway.extract.local import recode
 from bridleway.extract.models import Model
-from bridleway.extract.population import DeltaPresence, KMap, Population, require_drawn_from
+from bridleway.extract.population import (
+    DeltaPresence,
+    KMap,
+    Population,
+    people_beside,
+    require_drawn_from,
+)
 from bridleway.extract.recipe import BUILDERS, Quasi, Recipe
 from bridleway.extract.search import Found, Node, Search
 from bridleway.extract.sets import Sets
@@ -125,6 +131,29 @@ class Solution:
             .group_by(names)
             .aggregate([])
         )
+
+
+def people_by_combination(solution: Solution) -> tuple[Numbers, Numbers] | None:
+    """Return for each combination how many of the population its class stands for.
+
+    Before, and as it leaves; None where there is no table of the population.
+    """
+    crowd, beside = solution.crowd, solution.crowd_levels
+    if crowd is None or beside is None:
+        return None
+    one, encoded = solution.hierarchies, solution.encoded
+    none, also = np.zeros_like(solution.levels), np.zeros_like(beside)
+    return (
+        people_beside(one, encoded, none, crowd, also),
+        people_beside(one, encoded, solution.levels, crowd, beside),
+    )
+
+
+def population_of(solution: Solution) -> int | None:
+    """Return how many people the population has, where it is known."""
+    units, crowd = solution.encoded.number, solution.crowd
+    table = None if crowd is None else crowd.number
+    return population_size(solution.recipe.population, units, table)
 
 
 def hierarchies_of(
