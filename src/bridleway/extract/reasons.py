@@ -87,12 +87,8 @@ def _by_node(solution: Solution, asked: Sequence[Model]) -> Iterator[tuple[int, 
 def _by_row(
     solution: Solution, asked: Sequence[Model], owner: Numbers
 ) -> Iterator[tuple[int, _Finer]]:
-    """Ask, where levels differ, what would become of all rows one level finer than they are.
-
-    Models of a population are not asked: it has no levels of its own there.
-    """
+    """Ask, where levels differ, what would become of all rows one level finer than they are."""
     encoded = solution.encoded
-    asked = [model for model in asked if not model.needs_nodes]
     groups, unit = encoded.groups, encoded.unit
     extras = [groups.layout.extra_values(groups.words, n) for n in range(len(unit.extras))]
     for column, one in enumerate(solution.hierarchies):
