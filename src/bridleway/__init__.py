@@ -74,6 +74,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
         return getattr(importlib.import_module(_WHERE[name]), name)
+    if name == "extract":  # a room of its own: bw.extract.anonymise
+        return importlib.import_module("bridleway.extract")
     raise AttributeError(f"module 'bridleway' has no attribute '{name}'")
 
 

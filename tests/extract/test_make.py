@@ -45,7 +45,7 @@ def adult(**changes: Any) -> dict[str, Any]:
     return {"columns": columns, "k": 5, **changes}
 
 
-def extract(source: Path, body: dict[str, Any], target: Path, form: str = "parquet") -> Made:
+def extract(source: Path | str, body: dict[str, Any], target: Path, form: str = "parquet") -> Made:
     """Make an extract of a file."""
     opened = connect(str(source), base=Path())
     name = opened.tables()[0]

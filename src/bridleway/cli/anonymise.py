@@ -11,6 +11,8 @@ import typer
 from bridleway.cli.frame import JsonFlag, guarded, say, show, table, working
 from bridleway.errors import UsageError
 
+_KEY_BYTES = 32
+
 
 @guarded
 def anonymise(
@@ -53,19 +55,55 @@ def anonymise(
     name: Annotated[
         str | None, typer.Option("--table", help="Which table, where the file holds several.")
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            help="A secret of 32 bytes or more: the same file makes the same pseudonyms again.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a table so that nobody in it stands out, with its risk and its use measured."""
     from bridleway.extract.recipe import read_recipe
     from bridleway.extract.tables import anonymise as write
+    from bridleway.extract.tables import keys
 
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
     if classify is not None:
         body["classify"] = classify
     told = read_recipe(body, recipe.name if recipe else "recipe")
+    own = keys(_project(key_file, bool(told.pseudonyms)))
     with working("anonymising", as_json):
-        made = write(file, told, to, form=form, name=name or "", population=population)
-    show(made.report, as_json, lambda: _tell(made.report, made.data))
+        made = write(file, told, to, form=form, name=name or "", population=population, own=own)
+    show(made.report, as_json, lambda: _tell(made.report, made.data, key_file))
+
+
+def _project(key_file: Path | None, has_names: bool) -> bytes | None:
+    """Return the secret of a project's pseudonyms from a file, None where no file is given."""
+    if key_file is None:
+        return None
+    if not has_names:
+        raise UsageError(
+            "A key file is given, and no column leaves as a pseudonym.",
+            "Leave --key-file out.",
+            where=key_file.name,
+        )
+    try:
+        found = key_file.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(
+            f"The key file cannot be read ({error.strerror}).",
+            "Name a file that is there.",
+            where=key_file.name,
+        ) from None
+    if len(found) < _KEY_BYTES:
+        raise UsageError(
+            f"The key file holds fewer than {_KEY_BYTES} bytes.",
+            "Make one: head -c 32 /dev/urandom | base64 > project.key",
+            where=key_file.name,
+        )
+    return found
 
 
 def _body(
@@ -108,7 +146,7 @@ def _body(
     return body
 
 
-def _tell(report: dict[str, Any], data: Path) -> None:
+def _tell(report: dict[str, Any], data: Path, key_file: Path | None) -> None:
     rows, before, after = report["rows"], report["before"]["risk"], report["after"]["risk"]
     say(f"{rows['after']:,} of {_number(rows['before'])} rows written to {data}")
     table(
@@ -140,6 +178,17 @@ def _tell(report: dict[str, Any], data: Path) -> None:
             for name, one in report["columns"].items()
         ],
     )
+    if report.get("cells_suppressed"):
+        table(
+            ["column", "cells suppressed"],
+            [[name, f"{cells:,}"] for name, cells in report["cells_suppressed"].items()],
+        )
+    for warning in report.get("warnings", []):
+        say(f"Warning: {warning}")
+    if report.get("pseudonyms"):
+        say("The key of the pseudonyms is "
+            + ("in the key file: whoever has it can make them again." if key_file
+               else "gone: nobody can make the same ones again."))  # fmt: skip
     say(f"More, and why: {data.parent / 'report.html'}")
 
 

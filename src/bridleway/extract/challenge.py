@@ -29,7 +29,6 @@ import numpy as np
 from bridleway.errors import Fault, Refused
 from bridleway.extract.check import opened, quoted
 from bridleway.extract.downcoding import Guesses, Released, downcode
-from bridleway.extract.measure import class_of
 from bridleway.extract.minimality import Column, Inferred, infer
 from bridleway.extract.solve import Solution
 
@@ -123,7 +122,7 @@ def challenge(solution: Solution, path: Path, form: str) -> Challenge:
     for place, one in enumerate(solution.recipe.sensitive):
         values = groups.layout.extra_values(groups.words, place)[solution.kept]
         column = Column(one, values, encoded.distribution(one.name))
-        local = solution.node is None
+        local = solution.searched is None or solution.recipe.suppress == "cells"
         inferred.append(infer(released, column, solution.recipe.k, local, solution.suppressed, rng))
     return Challenge(tuple(guesses), tuple(inferred))
 
@@ -132,8 +131,7 @@ def released_of(solution: Solution) -> Released:
     """Return what a solution releases, as the attacks look at it."""
     groups, hierarchies, kept = solution.encoded.groups, solution.hierarchies, solution.kept
     leaves = [groups.layout.leaves(groups.words, column) for column in range(len(hierarchies))]
-    owner = class_of(hierarchies, leaves, solution.levels)[kept]
-    names, owner = np.unique(owner, return_inverse=True)
+    names, owner = np.unique(solution.together()[kept], return_inverse=True)
     everybody = tuple(
         np.bincount(leaf, groups.counts, len(one.leaves)).astype(np.int64)
         for leaf, one in zip(leaves, hierarchies, strict=True)

@@ -94,6 +94,8 @@ class _Check:
         if rows and smallest < self.recipe.k:
             raise _wrong("has a class that is too small")
         for one in self.recipe.sensitive if rows else ():
+            if one.name in self.recipe.drawn:
+                continue  # its models hold of what stood there before chance
             self._column(one, whole[one.name])
 
     def _look_at(self, sensitive: str | None) -> None:

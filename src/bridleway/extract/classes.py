@@ -7,7 +7,7 @@ rows in two classes that merge is still one person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,8 +51,9 @@ class Classes:
     """Classes over distinct combinations of quasi-identifiers and extra columns.
 
     owner: the class of each combination, below `number`; counts: its rows; extras: per extra
-    column the value of each combination. words: what tells the classes apart, where a model wants
-    to look them up in another table; people: else how many of the population each stands for.
+    column the value of each combination. words: makes what tells the classes apart, where a model
+    wants to look them up in another table; people: else how many of the population each stands
+    for.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Classes:
         counts: Numbers,
         extras: Sequence[Numbers],
         unit: Unit,
-        words: tuple[Words, ...] = (),
+        words: Callable[[], tuple[Words, ...]] = tuple,
         people: Numbers | None = None,
     ) -> None:
         self.number = number
@@ -70,8 +71,13 @@ class Classes:
         self.counts = counts
         self.extras = extras
         self.unit = unit
-        self.words = words
+        self._words = words
         self.people = people
+
+    @cached_property
+    def words(self) -> tuple[Words, ...]:
+        """What tells the classes apart, per word."""
+        return self._words()
 
     @cached_property
     def rows(self) -> Numbers:
@@ -107,11 +113,17 @@ class Classes:
 
 def classes_of(groups: Groups, unit: Unit) -> Classes:
     """Return the classes of a table at one generalisation."""
-    layout, starts = groups.layout, groups.starts
+    layout = groups.layout
+    if not layout.extras:  # every combination is a class
+        every = np.arange(len(groups))
+        return Classes(len(groups), every, groups.counts, (), unit, lambda: _words(groups, every))
+    starts = groups.starts
     ends = np.append(starts[1:], len(groups))
     owner = np.repeat(np.arange(len(starts)), ends - starts)
     extras = [layout.extra_values(groups.words, place) for place in range(len(unit.extras))]
-    words = tuple(
-        word[starts] & mask for word, mask in zip(groups.words, layout.class_masks, strict=True)
-    )
-    return Classes(len(starts), owner, groups.counts, extras, unit, words)
+    return Classes(len(starts), owner, groups.counts, extras, unit, lambda: _words(groups, starts))
+
+
+def _words(groups: Groups, starts: Numbers) -> tuple[Words, ...]:
+    masks = groups.layout.class_masks
+    return tuple(word[starts] & mask for word, mask in zip(groups.words, masks, strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bridleway.extract import telling
 from bridleway.extract.absent import left_out_people
 from bridleway.extract.few import totals
 from bridleway.extract.keys import Numbers
@@ -31,8 +32,12 @@ def contract_of(solution: Solution, schema: pa.Schema, data: str) -> dict[str, A
             "name": field.name,
             "type": str(field.type),
             "class": classes.get(field.name, "plain"),
+            **telling.column(recipe, field.name),
         }
-        if field.name in quasi:
+        if "microaggregated" in one:  # all detail of its hierarchy counts as lost
+            at = solution.hierarchies[quasi.index(field.name)]
+            one |= {"leaves": len(at.leaves), "highest_level": 1}
+        elif field.name in quasi:
             one |= _levels(solution, quasi.index(field.name), data.endswith(".csv"))
         if recipe.items is not None and field.name == recipe.items.name:
             items = recipe.items

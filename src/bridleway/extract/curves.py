@@ -144,6 +144,8 @@ class Curve:
         columns = {name: _in_a_passport(said) for name, said in body.pop("columns", {}).items()}
         for name, level in (best.levels or {}).items():
             said = columns.get(name, "quasi-identifier")
+            if isinstance(said, Mapping) and said.get("microaggregate"):
+                continue  # it has no level
             columns[name] = {**({"class": said} if isinstance(said, str) else said), "level": level}
         share = best.left_out / max(self.rows, 1)
         most = min(1.0, float(np.ceil(share * 1000) / 1000))

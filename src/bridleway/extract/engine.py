@@ -48,7 +48,7 @@ def count(table: Any, recipe: Recipe) -> Work:
 
 def counted(table: Any, names: Sequence[str]) -> Work:
     """Return how to count the distinct combinations of columns, as text."""
-    text = table.select(**{name: _cast(table, name) for name in names})
+    text = table.select(**{name: as_text(table, name) for name in names})
     return Work(text.group_by(names).agg(**{ROWS: text.count()}), {})
 
 
@@ -83,7 +83,7 @@ def sets(table: Any, solution: Solution) -> Work:
     work = _recoded(table, solution, [*(q.name for q in recipe.quasi), recipe.items.name, *entity])
     made = work.expression
     text = made.select(
-        **{name: _cast(made, name) for name in (*keys, *entity)},
+        **{name: as_text(made, name) for name in (*keys, *entity)},
         **{SET: _set_text(made, recipe.items)},
     )
     return Work(text.group_by(text.columns).agg(**{ROWS: text.count()}), work.lent)
@@ -107,14 +107,23 @@ def apply(table: Any, solution: Solution) -> Work:
 
     Columns stand in the order of the table. Those that a solution leaves as they are keep their
     type; recoded ones are text. Rows are sorted by what they say, so that their order tells nothing
-    of where they stood.
+    of where they stood: by columns that change in this process last of all, see `afterwards`.
     """
-    leaves = frozenset(solution.recipe.released)
+    leaves, last = frozenset(solution.recipe.released), solution.recipe.changed_last
     released = [name for name in table.columns if name in leaves]
     work = _recoded(table, solution, released)
     if solution.sets is not None:
         work = _with_sets(work, solution, released)
-    return Work(work.expression.order_by(released), work.lent)
+    order = [name for name in released if name not in last]
+    order += [name for name in released if name in last]
+    return Work(work.expression.order_by(order), work.lent)
+
+
+def tally(table: Any, solution: Solution, column: str) -> Work:
+    """Return how to count what stands in a column of the rows that leave: `column`, `ROWS`."""
+    work = _recoded(table, solution, [q.name for q in solution.recipe.quasi] + [column])
+    counted = work.expression.group_by(column).agg(**{ROWS: work.expression.count()})
+    return Work(counted.order_by(column), work.lent)
 
 
 def _with_sets(work: Work, solution: Solution, released: Sequence[str]) -> Work:
@@ -122,7 +131,7 @@ def _with_sets(work: Work, solution: Solution, released: Sequence[str]) -> Work:
     if items is None or solution.sets is None:
         raise Fault("There is no set.", "Report this.")
     lender, keys = _Lender(work.lent), set_keys(solution.recipe)
-    absent = [_missing(solution.sets.known[key].unique().to_pylist()) for key in keys]
+    absent = [absent_mark(solution.sets.known[key].unique().to_pylist()) for key in keys]
     columns = {f"bridleway_{n}": solution.sets.known[key].fill_null(absent[n])
                for n, key in enumerate(keys)}  # fmt: skip
     known = lender.lend(
@@ -143,7 +152,7 @@ def members(table: Any, solution: Solution, person: str) -> Work:
     names = [q.name for q in recipe.quasi] + [s.name for s in recipe.sensitive]
     work = _recoded(table, solution, [*names, person])
     made = work.expression
-    text = {name: _cast(made, name) for name in names}
+    text = {name: as_text(made, name) for name in names}
     return Work(made.select(**text, **{person: made[person]}), work.lent)
 
 
@@ -161,7 +170,7 @@ def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
     if solution.node is None:
         return Work(_by_combination(made, solution, lender, released), lender.lent)
     for name, values in solution.columns().items():
-        missing = _missing(values)
+        missing = absent_mark(values)
         known = lender.lend(
             {
                 "bridleway_from": [missing if v is None else v for v in values],
@@ -174,7 +183,7 @@ def _recoded(table: Any, solution: Solution, released: Sequence[str]) -> Work:
         names = [q.name for q in recipe.quasi]
         classes = solution.classes()
         absent = [
-            _missing([n for part in one.labels for n in part]) for one in solution.hierarchies
+            absent_mark([n for part in one.labels for n in part]) for one in solution.hierarchies
         ]
         known = lender.lend(
             {f"bridleway_{n}": classes[name].fill_null(absent[n]) for n, name in enumerate(names)}
@@ -190,7 +199,7 @@ def _by_combination(made: Any, solution: Solution, lender: _Lender, released: Se
     recipe, combinations = solution.recipe, solution.combinations()
     names = [q.name for q in recipe.quasi]
     columns = {}
-    absent = [_missing(one.leaves) for one in solution.hierarchies]
+    absent = [absent_mark(one.leaves) for one in solution.hierarchies]
     for n, name in enumerate(names):
         columns[f"bridleway_from_{n}"] = combinations[f"{name}_from"].fill_null(absent[n])
         columns[f"bridleway_to_{n}"] = combinations[f"{name}_to"]
@@ -200,6 +209,8 @@ def _by_combination(made: Any, solution: Solution, lender: _Lender, released: Se
     ]
     joined = made.inner_join(known, on)
     to = {name: joined[f"bridleway_to_{n}"] for n, name in enumerate(names)}
+    for n in solution.means:  # means are numbers again
+        to[names[n]] = to[names[n]].cast(made[names[n]].type())
     return joined.mutate(**to).select(*released)
 
 
@@ -216,7 +227,7 @@ class _Lender:
         return ibis.table(dict.fromkeys(columns, "string"), name=name)
 
 
-def _missing(values: Iterable[str | None]) -> str:
+def absent_mark(values: Iterable[str | None]) -> str:
     """Return what stands for a missing value among these."""
     known, made = frozenset(values), _MISSING
     while made in known:
@@ -225,10 +236,10 @@ def _missing(values: Iterable[str | None]) -> str:
 
 
 def _text(table: Any, name: str, missing: str) -> Any:
-    return _cast(table, name).fill_null(missing)
+    return as_text(table, name).fill_null(missing)
 
 
-def _cast(table: Any, name: str) -> Any:
+def as_text(table: Any, name: str) -> Any:
     """Return a column as text; zero has no sign, as sorting takes it away."""
     column = table[name]
     if column.type().is_floating():

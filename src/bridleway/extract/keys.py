@@ -94,9 +94,14 @@ class Layout:
     def masks(self, node: Sequence[int]) -> list[np.uint64]:
         """Return, per word, which bits stay at these levels."""
         made = [_ALL] * self.words
-        for field, level in zip(self.fields, node, strict=True):
-            made[field.word] &= field.mask(level)
+        for field, masks, level in zip(self.fields, self._masks, node, strict=True):
+            made[field.word] &= masks[level]
         return [np.uint64(mask) for mask in made]
+
+    @cached_property
+    def _masks(self) -> list[list[int]]:
+        """By column and level, which bits of its word stay."""
+        return [[field.mask(level) for level in range(len(field.clear))] for field in self.fields]
 
     @cached_property
     def class_masks(self) -> list[np.uint64]:
@@ -193,7 +198,7 @@ def grouped(layout: Layout, words: Sequence[Words], counts: Numbers) -> Groups:
     if layout.spare:
         packed = words[0] | counts.astype(np.uint64)
         return Groups(layout, (_merged(packed, layout.spare),), None)
-    order = np.lexsort(tuple(words)) if len(words) > 1 else np.argsort(words[0])
+    order = np.lexsort(tuple(words)) if len(words) > 1 else np.argsort(words[0], kind="stable")
     ordered = [word[order] for word in words]
     new = np.zeros(len(order), dtype=bool)
     new[:1] = True
@@ -207,7 +212,7 @@ def grouped(layout: Layout, words: Sequence[Words], counts: Numbers) -> Groups:
 def _merged(packed: Words, spare: int) -> Words:
     """Sort words, and add the counts in their spare bits up where the rest is alike."""
     bits = np.uint64(spare)
-    packed.sort()
+    packed.sort(kind="stable")  # runs are long, as words were sorted before they were masked
     keys = packed >> bits
     new = np.empty(len(keys), dtype=bool)
     new[:1] = True

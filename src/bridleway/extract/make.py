@@ -9,14 +9,17 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from bridleway.errors import UsageError, nearest
-from bridleway.extract import engine
+from bridleway.extract import engine, from_counts, telling
+from bridleway.extract.afterwards import Own, afterwards, steps_of
 from bridleway.extract.challenge import challenge
+from bridleway.extract.changing import changed
 from bridleway.extract.check import check_file
 from bridleway.extract.check_population import check_population
 from bridleway.extract.check_sets import check_sets
 from bridleway.extract.classify import classified
 from bridleway.extract.contract import contract_of
 from bridleway.extract.engine import Run, Work
+from bridleway.extract.linked import require_hidden
 from bridleway.extract.papers import SUMS, papers
 from bridleway.extract.recipe import Recipe, require_declared, require_population
 from bridleway.extract.report import report_of
@@ -60,20 +63,23 @@ class Beside:
 
 def make(
     table: Any, recipe: Recipe, run: Run, target: Path, form: str = "parquet",
-    beside: Beside | None = None,
+    beside: Beside | None = None, own: Own | None = None,
 ) -> Made:  # fmt: skip
     """Write an extract of a table into a new folder.
 
     table: an Ibis table; run: runs work where the table lives; target: a folder that is not
-    there; beside: the population, where there is a table of it. Raises Refused where nothing may
-    leave, UsageError for a recipe that does not fit.
+    there; beside: the population, where there is a table of it; own: secrets, where the recipe
+    draws or makes pseudonyms. Raises Refused where nothing may leave, UsageError for a recipe that
+    does not fit.
     """
     require_format(form)
+    require_declared(recipe, table.columns)
+    table, run = changed(table, recipe, run)
     solution = solved(table, recipe, run, beside)
     with whole_folder(target) as partial:
         path = partial / f"data.{form}"
         with path.open("wb") as sink:
-            written = write(solution, table, run, sink, path, form, beside)
+            written = write(solution, table, run, sink, path, form, beside, own)
         add_papers(partial, written)
     return Made(target, target / path.name, written.report)
 
@@ -114,13 +120,19 @@ def _collected(run: Run, work: Work) -> pa.Table:
 
 def write(
     solution: Solution, table: Any, run: Run, sink: BinaryIO, path: Path, form: str,
-    beside: Beside | None = None,
+    beside: Beside | None = None, own: Own | None = None,
 ) -> Written:  # fmt: skip
     """Write the rows that leave to a file, and check and attack them as they then stand there.
 
-    path: where the file can be read again. Raises Refused where an attack succeeds.
+    table, run: as `changed` gave them; path: where the file can be read again. Raises Refused
+    where an attack succeeds, or a pseudonym singles people out.
     """
-    schema, batches = run(engine.apply(table, solution))
+    if own is not None:
+        require_hidden(solution, table, run, own.names)
+    steps = steps_of(solution, table, run, own)
+    counted = from_counts.rows_of(solution, dict(table.schema().items()))
+    schema, batches = counted or run(engine.apply(table, solution))
+    schema, batches = afterwards(solution.recipe, steps, schema, batches)
     require_writable(schema, form)
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
@@ -132,9 +144,10 @@ def write(
         check_population(path, form, solution.recipe, people)
     attacked = challenge(solution, path, form)
     attacked.require_lost()
-    contract = contract_of(solution, schema, f"data.{form}")
+    contract = contract_of(solution, schema, f"data.{form}") | telling.contract(solution.recipe)
     report = report_of(solution, rows, classified(solution, table, run))
-    return Written(rows, contract, {**report, "challenge": attacked.to_json()})
+    report |= {"challenge": attacked.to_json(), **telling.report(solution)}
+    return Written(rows, contract, report)
 
 
 def add_papers(folder: Path, written: Written) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bridleway.extract.classes import Pairs
 from bridleway.extract.hierarchy import Hierarchy
@@ -111,28 +112,34 @@ class Utility:
 
 
 def utility(
-    groups: Groups, hierarchies: Sequence[Hierarchy], levels: Numbers, kept: Flags
-) -> Utility:
+    groups: Groups, hierarchies: Sequence[Hierarchy], levels: Numbers, kept: Flags,
+    owner: Numbers | None = None,
+) -> Utility:  # fmt: skip
     """Return the quality of a table whose combinations stand at these levels.
 
-    levels: shape (combinations, columns); kept: whether a combination leaves.
+    levels: shape (combinations, columns); kept: whether a combination leaves; owner: the class of
+    each, where it is known already, or levels do not tell it.
     """
     counts = groups.counts
     total = int(counts.sum())
     leaves = [groups.layout.leaves(groups.words, column) for column in range(len(hierarchies))]
     shares, steps, entropies, losses, least = [], [], [], [], []
+    released = np.where(kept, counts, 0)
     for column, one in enumerate(hierarchies):
-        level = levels[:, column]
-        table = np.array(one.shares)
-        share = np.where(kept, table[level, leaves[column]], 1.0)
-        mean, floor = float((counts * share).sum() / total), 1 / len(one.leaves)
+        # Rows by level and leaf: all that follows is about these few cells.
+        cells = _cells(one, levels[:, column], leaves[column], released)
+        before = np.bincount(leaves[column], counts, len(one.leaves)).astype(float)
+        gone = total - cells.sum()
+        mean, floor = (
+            float((cells * np.array(one.shares)).sum() + gone) / total,
+            1 / len(one.leaves),
+        )
         shares.append(mean)
         least.append(floor)
         losses.append((mean - floor) / (1 - floor) if floor < 1 else 0.0)
-        top = max(one.levels - 1, 1)
-        lowest = lowest_with_the_same_name(one)[level, leaves[column]]
-        steps.append(float((counts * np.where(kept, lowest / top, 1.0)).sum() / total))
-        entropies.append(_entropy_loss(one, counts, leaves[column], level, kept))
+        lowest = lowest_with_the_same_name(one) / max(one.levels - 1, 1)
+        steps.append(float((cells * lowest).sum() + gone) / total)
+        entropies.append(_entropy_loss(one, cells, before))
     lost, most = (sum(part) for part in zip(*entropies, strict=True))
     product = float(np.prod([(1 + loss) ** (1 / len(losses)) for loss in losses]))
     mean_least = float(np.mean(least))
@@ -141,7 +148,9 @@ def utility(
         granularity=1 - (float(np.mean(shares)) - mean_least) / (1 - mean_least or 1),
         intensity=1 - float(np.mean(steps)),
         entropy=1 - lost / most if most else 1.0,
-        **_class_quality(groups, hierarchies, leaves, levels, kept),
+        **_class_quality(
+            groups, class_of(hierarchies, leaves, levels) if owner is None else owner, kept
+        ),
         columns=tuple(1 - loss for loss in losses),
     )
 
@@ -158,44 +167,38 @@ def lowest_with_the_same_name(one: Hierarchy) -> Numbers:
     return made
 
 
-def _entropy_loss(
-    one: Hierarchy, counts: Numbers, leaves: Numbers, level: Numbers, kept: Flags
-) -> tuple[float, float]:
+def _cells(one: Hierarchy, level: Numbers, leaves: Numbers, counts: Numbers) -> NDArray[np.float64]:
+    """Return how many rows stand at each level of each leaf; shape (levels, leaves)."""
+    size = len(one.leaves)
+    counted = np.bincount(level * size + leaves, counts, one.levels * size)
+    return np.asarray(counted.reshape(one.levels, size))
+
+
+def _entropy_loss(one: Hierarchy, cells: Floats, before: Floats) -> tuple[float, float]:
     """Return a column's non-uniform entropy (de Waal & Willenborg 1999), and the most it could be.
 
-    With suppression ARX's figure differs in the fourth digit.
+    cells: rows that leave by level and leaf; before: rows by leaf. With suppression ARX's figure
+    differs in the fourth digit.
     """
-    total = counts.sum()
-    before = np.bincount(leaves, counts, len(one.leaves))
     # Level by level, over the rows that stand at it; what is suppressed stands at the top alone.
-    lost = 0.0
-    for at in range(one.levels):
-        rows = kept & (level == at)
-        lost += _lost_at(one.codes[at], leaves[rows], counts[rows])
-    gone = ~kept
-    lost += _lost_at(np.zeros(len(one.leaves), dtype=np.int64), leaves[gone], counts[gone])
+    lost = sum(_lost_at(one.codes[level], row) for level, row in enumerate(cells))
+    lost += _lost_at(np.zeros(len(before), dtype=np.int64), before - cells.sum(axis=0))
     seen = before[before > 0]
-    most = float(-(seen * np.log2(seen / total)).sum())
+    most = float(-(seen * np.log2(seen / before.sum())).sum())
     return lost, most
 
 
-def _lost_at(codes: Numbers, leaves: Numbers, counts: Numbers) -> float:
-    if not len(leaves):
-        return 0.0
-    before = np.bincount(leaves, counts, len(codes))
-    after = np.bincount(codes[leaves], counts)
+def _lost_at(codes: Numbers, before: Floats) -> float:
+    after = np.bincount(codes, before)
     seen = np.flatnonzero(before)
     return float(-(before[seen] * np.log2(before[seen] / after[codes[seen]])).sum())
 
 
-def _class_quality(
-    groups: Groups, hierarchies: Sequence[Hierarchy], leaves: Sequence[Numbers], levels: Numbers,
-    kept: Flags,
-) -> dict[str, float]:  # fmt: skip
+def _class_quality(groups: Groups, owner: Numbers, kept: Flags) -> dict[str, float]:
     """Return discernibility (Bayardo & Agrawal 2005) and average class size."""
     counts = groups.counts
     total = int(counts.sum())
-    sizes = np.bincount(class_of(hierarchies, leaves, levels)[kept], counts[kept])
+    sizes = np.bincount(owner[kept], counts[kept])
     sizes = sizes[sizes > 0]
     untouched = np.add.reduceat(counts, groups.starts) if len(groups) else counts
     gone = int(counts[~kept].sum())

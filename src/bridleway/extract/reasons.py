@@ -22,6 +22,7 @@ from bridleway.extract.population import people_beside
 from bridleway.extract.solve import Solution, models_of
 
 _DIGITS = 4
+_AVERAGED = "Its numbers are averaged in groups, as the recipe says."
 _TIE = 1e-9
 
 
@@ -45,14 +46,17 @@ def reasons(
     and a bounded search ends). sentence: the same in words.
     """
     asked = models_of(solution.recipe, solution.encoded, solution.crowd)
-    look = _by_node(solution, asked) if solution.node else _by_row(solution, asked, owner)
+    look = _by_node(solution, asked) if solution.searched else _by_row(solution, asked, owner)
     finer = dict(look)
     made = {}
     least = _DIGITS if digits is None else min(_DIGITS, digits)
     for column, one in enumerate(solution.hierarchies):
         stated = solution.recipe.quasi[column].level
-        highest = int(solution.levels[:, column].max())
-        if highest <= (stated or 0):
+        usual = solution.searched
+        highest = int(solution.levels[:, column].max()) if usual is None else usual[column]
+        if solution.recipe.quasi[column].averaged:
+            made[one.column] = {"rule": "stated", "sentence": _AVERAGED}
+        elif highest <= (stated or 0):
             made[one.column] = _plain(stated)
         else:
             made[one.column] = _judged(solution, finer[column], least)
@@ -67,7 +71,7 @@ def _plain(stated: int | None) -> dict[str, Any]:
 
 def _by_node(solution: Solution, asked: Sequence[Model]) -> Iterator[tuple[int, _Finer]]:
     """Ask the neighbours of a node: all are made from one table that is finer than each."""
-    node, unit = list(solution.node or ()), solution.encoded.unit
+    node, unit = list(solution.searched or ()), solution.encoded.unit
     base = solution.encoded.groups
     common = base.at([max(level - 1, 0) for level in node])
     loss = Loss(base, solution.hierarchies)
@@ -156,7 +160,7 @@ def _words(solution: Solution, model: Model) -> str:
 
 def _judged(solution: Solution, finer: _Finer, digits: int) -> dict[str, Any]:
     k, rows = solution.recipe.k, solution.rows
-    limit = 0 if solution.node is None else int(rows * solution.recipe.suppression)
+    limit = 0 if solution.searched is None else int(rows * solution.recipe.suppression)
     out, part = told(finer.out, k), share(finer.out, rows, k)
     made: dict[str, Any] = {"left_out": out, "share": part}
     broken = {words: n for words, n in finer.by.items() if n}
@@ -190,7 +194,7 @@ def _too_many(solution: Solution, made: dict[str, Any]) -> str:
         told_of = [because[0]["rows"]]
     whose = " or ".join((", ".join(told_of[:-1]), told_of[-1])) if told_of[1:] else told_of[0]
     said = f"One level finer, {_rows(made['left_out'], made['share'])} would stand {whose}"
-    if solution.node is None:
+    if solution.searched is None:
         return f"{said}; with local recoding no row may."
     return f"{said}; at most {_percent(solution.recipe.suppression)} of the rows may be left out."
 

@@ -31,18 +31,30 @@ from bridleway.extract.asked import (
     Missing,
     SetColumn,
 )  # fmt: skip
+from bridleway.extract.locally import Change, Pseudonym, Redaction, changes_of, pseudonyms_of
 
 Recoding: TypeAlias = OneOf["full-domain", "local"]
 Distance: TypeAlias = OneOf["equal", "ordered", "hierarchical"]
 
 BUILDERS = "bridleway.extract.builders"
 FILES = {"file": "path", "mapping": "file"}  # builders that read a file, and the option naming it
-CLASSES = ("quasi-identifier", "sensitive", "set", "identifier", "entity", "plain", "free-text")
+CLASSES = (
+    "quasi-identifier", "sensitive", "set", "identifier", "pseudonym", "entity", "plain",
+    "free-text",
+)  # fmt: skip
+SUPPRESSED = ("rows", "cells")
 RECODINGS = ("full-domain", "local")
 DISTANCES = ("equal", "ordered", "hierarchical")
 
-_WITHIN = re.compile(r"bridleway_(rows|(from|to|lent)(_[0-9]+)?|[0-9]+)")
+_WITHIN = re.compile(r"bridleway_(rows|run|(from|to|lent|change)(_[0-9]+)?|[0-9]+)")
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
+# What is said of a column besides its class.
+_KNOWN = {
+    "plain": ("class", "change"),
+    "free-text": ("class", "redact"),
+    "pseudonym": ("class", "identifier"),
+}
 
 K = 5
 SUPPRESSION = 0.05
@@ -56,7 +68,8 @@ class Quasi:
 
     builder, options: its hierarchy; level: to which it is generalised, where the recipe says it
     (with local recoding, at least). missing: a missing value is a category like any other, or
-    rows without a value do not leave.
+    rows without a value do not leave. averaged: instead of a hierarchy, its numbers are
+    microaggregated within the classes of the other quasi-identifiers; the search sees its top.
     """
 
     name: str
@@ -64,6 +77,7 @@ class Quasi:
     options: Mapping[str, Any] = field(default_factory=dict)
     level: int | None = None
     missing: Missing = "category"
+    averaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +108,10 @@ class Recipe:
     suppression: the largest share of rows that may be left out; dropped: identifiers and free
     text; plain: columns that leave as they are; entity: whose distinct values k counts;
     classify: the column whose prediction the report checks; items: a column of sets; population:
-    what is known or asked of those from whom the rows were drawn.
+    what is known or asked of those from whom the rows were drawn. changes: of sensitive and plain
+    columns; pseudonyms: identifiers that leave as keyed pseudonyms, and why; redacted: free text
+    that leaves with what is found in it replaced. suppress: whether rows that stay too few are
+    left out, or cells of theirs.
     """
 
     quasi: tuple[Quasi, ...]
@@ -108,19 +125,39 @@ class Recipe:
     classify: str | None = None
     items: SetColumn | None = None
     population: AskedPopulation = AskedPopulation()
+    suppress: str = "rows"
+    changes: tuple[Change, ...] = ()
+    pseudonyms: tuple[Pseudonym, ...] = ()
+    why_pseudonyms: str = ""
+    redacted: tuple[Redaction, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return every column that is declared."""
-        entity = () if self.entity is None else (self.entity,)
-        named = (*(q.name for q in self.quasi), *(s.name for s in self.sensitive))
-        return (*named, *self._sets, *self.plain, *self.dropped, *entity)
+        entity = () if self.entity in (None, *self.own_names) else (self.entity or "",)
+        return (*self.released, *self.dropped, *entity)
 
     @property
     def released(self) -> tuple[str, ...]:
         """Return the columns that leave."""
         named = (*(q.name for q in self.quasi), *(s.name for s in self.sensitive))
-        return (*named, *self._sets, *self.plain)
+        kept = (*self.own_names, *(one.column for one in self.redacted))
+        return (*named, *self._sets, *self.plain, *kept)
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Return the columns that leave as pseudonyms."""
+        return tuple(one.column for one in self.pseudonyms)
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Return the columns that change by chance."""
+        return tuple(one.column for one in self.changes if one.draws is not None)
+
+    @property
+    def changed_last(self) -> tuple[str, ...]:
+        """Return the columns that change in this process, after the engine has made the rows."""
+        return (*self.drawn, *self.own_names, *(one.column for one in self.redacted))
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -199,7 +236,8 @@ class _Reader:
         self.where = where
 
     def recipe(self, body: object) -> Recipe:
-        known = ("k", "suppression", "recoding", "classify", "columns", "population")
+        known = ("k", "suppression", "recoding", "suppress", "pseudonyms", "classify", "columns",
+                 "population")  # fmt: skip
         told = self._record(body, "", known)
         columns = self._record(told.get("columns"), "columns", None)
         quasi: list[Quasi] = []
@@ -220,7 +258,7 @@ class _Reader:
             elif cls == "set":
                 sets.append(self._set(name, one, path))
             else:
-                self._record(one, path, ("class",))
+                self._record(one, path, _KNOWN.get(cls, ("class",)))
                 others[cls].append(name)
         if not quasi:
             self._wrong(
@@ -239,18 +277,45 @@ class _Reader:
             self._wrong(
                 f"'{recoding}' is no recoding.", f"Known: {', '.join(RECODINGS)}.", "recoding"
             )
+        suppress = told.get("suppress", "rows")
+        if suppress not in SUPPRESSED:
+            self._wrong(
+                f"'{suppress}' cannot be suppressed.",
+                f"Known: {', '.join(SUPPRESSED)}.",
+                "suppress",
+            )
+        if suppress == "cells" and recoding == "local":
+            self._wrong(
+                "Local recoding leaves nothing out, so it suppresses no cells.",
+                "Take out `suppress`, or write `recoding: full-domain`.",
+                "suppress",
+            )
+        pseudonyms, why = pseudonyms_of(told, columns, self._at)
+        redacted = tuple(
+            Redaction.read(name, columns[name], self._at(f"columns.{name}"))
+            for name in others["free-text"]
+            if isinstance(columns[name], Mapping) and "redact" in columns[name]
+        )
+        kept = {one.column for one in redacted}
+        # A pseudonym makes rows of one person known as such: k then counts people.
+        entities = others["entity"] or others["pseudonym"]
         return Recipe(
             tuple(quasi),
             tuple(sensitive),
-            (*others["identifier"], *others["free-text"]),
+            (*others["identifier"], *(name for name in others["free-text"] if name not in kept)),
             tuple(others["plain"]),
-            others["entity"][0] if others["entity"] else None,
+            entities[0] if entities else None,
             self._whole(told, "k", 1, K) or K,
             self._number(told, "suppression", 0, 1, SUPPRESSION) or 0.0,
             recoding,
             self._classify(told.get("classify"), columns, others),
             sets[0] if sets else None,
             self._population(told.get("population", {})),
+            suppress,
+            changes_of(columns, [s.name for s in sensitive] + others["plain"], self._at),
+            pseudonyms,
+            why,
+            redacted,
         )
 
     def _classify(
@@ -260,6 +325,7 @@ class _Reader:
             return None
         away = {*others["identifier"], *others["free-text"], *others["entity"]}
         away |= {column for column, said in columns.items() if _class_of(said) == "set"}
+        away |= {*others["pseudonym"]}
         leaves = [column for column in columns if column not in away]
         if name not in leaves:
             self._wrong(f"No column '{name}' leaves.{nearest(str(name), leaves)}",
@@ -304,7 +370,13 @@ class _Reader:
         return SetColumn(name, m, within, separator, builder, options)
 
     def _quasi(self, name: str, said: object, path: str) -> Quasi:
-        one = self._record(said, path, ("class", "hierarchy", "level", "missing"))
+        one = self._record(said, path, ("class", "hierarchy", "level", "missing", "microaggregate"))
+        averaged = one.get("microaggregate", False)
+        if not isinstance(averaged, bool):
+            self._wrong("'microaggregate' is neither true nor false.", "Write true.", path)
+        if averaged and ("hierarchy" in one or "level" in one):
+            self._wrong("A column that is microaggregated has no hierarchy and no level.",
+                        "Leave one of the two out.", path)  # fmt: skip
         builder, options = self._hierarchy(one.get("hierarchy", "values"), path)
         missing = one.get("missing", "category")
         if missing not in MISSING:
@@ -314,11 +386,12 @@ class _Reader:
                 "that counts as any other protects nobody.",
                 path,
             )
-        return Quasi(name, builder, options, self._whole(one, "level", 0, None, path), missing)
+        level = 1 if averaged else self._whole(one, "level", 0, None, path)
+        return Quasi(name, builder, options, level, missing, averaged)
 
     def _sensitive(self, name: str, said: object, path: str) -> Sensitive:
         known = ("class", "l", "entropy-l", "recursive", "t", "distance", "beta", "enhanced",
-                 "order", "hierarchy")  # fmt: skip
+                 "order", "hierarchy", "change")  # fmt: skip
         one = self._record(said, path, known)
         asked = [key for key in ("l", "entropy-l", "recursive", "t", "beta") if key in one]
         distance = one.get("distance", "equal")
@@ -411,5 +484,8 @@ class _Reader:
                         path or key)  # fmt: skip
         return float(found)
 
+    def _at(self, path: str) -> str:
+        return ": ".join(p for p in (self.where, path) if p)
+
     def _wrong(self, sentence: str, remedy: str, path: str) -> NoReturn:
-        raise UsageError(sentence, remedy, where=": ".join(p for p in (self.where, path) if p))
+        raise UsageError(sentence, remedy, where=self._at(path))

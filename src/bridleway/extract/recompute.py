@@ -68,8 +68,11 @@ def _again(engine: duckdb.DuckDBPyConnection, contract: Mapping[str, Any]) -> di
     is_rows = contract["unit"] == "rows"
     after: dict[str, Any] = {"risk" if is_rows else "risk_by_rows": _risk(sizes, rows)}
     if rows:
+        drawn = {one["name"] for one in contract["columns"] if "models_hold_of" in one}
         after["sensitive"] = {
-            name: _disclosed(engine, keys, name, is_rows) for name in contract["sensitive"]
+            name: _disclosed(engine, keys, name, is_rows)
+            for name in contract["sensitive"]
+            if name not in drawn  # what is told of it was told before chance
         }
     made: dict[str, Any] = {"rows": {"after": rows}, "after": after}
     told = [_column(engine, one, rows, contract) for one in quasi]
@@ -110,6 +113,8 @@ def _column(
     contract: Mapping[str, Any],
 ) -> tuple[float, float] | None:  # fmt: skip
     """Return mean share and mean level of a column, what was left out at 1; None if not to tell."""
+    if "microaggregated" in one:
+        return 1.0, 1.0
     known: dict[str | None, tuple[float, float]] = {}
     for label in one["labels"]:
         said = float(label["share"]), label["lowest"] / max(one["highest_level"], 1)

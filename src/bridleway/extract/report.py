@@ -26,7 +26,6 @@ from bridleway.extract.keys import Numbers
 from bridleway.extract.measure import (
     Risk,
     certain,
-    class_of,
     disclosure,
     risk,
     utility,
@@ -47,7 +46,7 @@ def report_of(
     """Return the report. rows: how many were written; classification: what `classify` found."""
     encoded, hierarchies, kept = solution.encoded, solution.hierarchies, solution.kept
     groups, unit, k = encoded.groups, encoded.unit, solution.recipe.k
-    owner = class_of(hierarchies, solution.leaves, solution.levels)
+    owner = solution.together()
     names, first, own = np.unique(owner[kept], return_index=True, return_inverse=True)
     extras = [
         groups.layout.extra_values(groups.words, place)[kept] for place in range(len(unit.extras))
@@ -59,7 +58,7 @@ def report_of(
     digits = few.decimals(solution.rows, missing, k)
     stands, people = people_by_combination(solution), population_of(solution)
     crowd = (None, None) if stands is None else (stands[0][groups.starts], stands[1][kept][first])
-    quality = asdict(utility(groups, hierarchies, solution.levels, kept))
+    quality = asdict(utility(groups, hierarchies, solution.levels, kept, owner))
     columns, why = quality.pop("columns"), reasons(solution, owner, digits)
     made = {
         "report": 1,

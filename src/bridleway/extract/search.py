@@ -18,7 +18,6 @@ LeFevre et al. 2005 (Incognito), El Emam et al. 2009 (OLA), Kohlmayer et al. 201
 
 from __future__ import annotations
 
-import math
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from bridleway.extract.classes import ROWS, Classes, Unit, classes_of
 from bridleway.extract.keys import Flags, Groups, Numbers
 from bridleway.extract.loss import Floats, Loss
 from bridleway.extract.models import Model
+from bridleway.extract.witnesses import Witnesses
 
 Node = tuple[int, ...]
 
@@ -38,7 +38,7 @@ _CHUNK = 512
 _PARTS = (0, 0.01, 0.05, 0.2, 1)  # of the rows, suppressed by the first choices
 _SNAPSHOTS = 4_000_000  # combinations in tables that are kept
 _MOST_TABLES = 4096
-_STEPS = 2  # columns by which tables in common are made
+_STEPS = 3  # columns by which tables in common are made
 _NONE = np.iinfo(np.int64).max
 _TIE = 1e-12
 
@@ -146,6 +146,7 @@ class Search:
         self.held = 0
         self._keep((0,) * len(self.shape), base)
         self.strongest = self._strongest()
+        self.witnesses = Witnesses(base, int(self.ks[0]))
         self.looked_at = 0
 
     # -- one node
@@ -155,13 +156,20 @@ class Search:
         if self.seen[node]:
             return
         self.seen[node] = True
+        finer = tuple(slice(0, level + 1) for level in node)
+        if not self.most:
+            known = self.witnesses.against(node)
+            if known:
+                np.maximum(self.floor[finer], known, out=self.floor[finer])
+                return
         self.looked_at += 1
         groups = self._table(node)
         classes = classes_of(groups, self.unit)
         size = _without(classes.size, self.sound, classes, node)
         told = self._suppressed(classes, size)
-        finer = tuple(slice(0, level + 1) for level in node)
         np.maximum(self.floor[finer], told[0], out=self.floor[finer])
+        if not self.most and len(told[1]):
+            self.witnesses.learn(node, groups, int(groups.starts[told[1][0]]))
         if len(self.sound) < len(self.models):
             told = self._suppressed(classes, _without(size, self.models, classes, node))
         suppressed, at, which = told
@@ -282,7 +290,8 @@ class Search:
             ]
             ranked = []
             for one in finer:
-                self.look(one)
+                if self.floor[one][place] <= limit:  # else a coarser one suppressed too many
+                    self.look(one)
                 if self.floor[one][place] <= limit:
                     ranked.append((self._estimate(one, place), one))
             if not ranked:
@@ -353,7 +362,10 @@ def _products(base: list[float], slope: list[float], suppressed: Numbers) -> lis
     """Return a lower bound of a node's product for each number of suppressed rows."""
     if len(suppressed) == 1:
         rows = int(suppressed[0])
-        return [math.prod(one + more * rows for one, more in zip(base, slope, strict=True))]
+        product = 1.0
+        for one, more in zip(base, slope, strict=True):
+            product *= one + more * rows
+        return [product]
     lines = np.array(base)[:, None] + np.multiply.outer(slope, suppressed)
     made: list[float] = lines.prod(axis=0).tolist()
     return made

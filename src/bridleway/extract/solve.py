@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,8 @@ from bridleway import parts
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.extract import models
 from bridleway.extract.attackers import population_size
+from bridleway.extract.averages import averaged
+from bridleway.extract.cells import blanked
 from bridleway.extract.classes import classes_of
 from bridleway.extract.hierarchy import Hierarchy
 from bridleway.extract.keys import Flags, Numbers, lookup
@@ -44,7 +46,10 @@ class Solution:
     kept: whether it leaves. node: the level of each column, where all rows have the same; found:
     what the search found. crowd, crowd_levels: the same of the population, where there is a table
     of it: what each of its combinations would be released as. missing: rows that do not leave for
-    want of a value; they stand in none of the other figures. sets: what sets become.
+    want of a value; they stand in none of the other figures. sets: what sets become. general: the
+    levels of columns but where cells are blanked or averaged; means: by column, what combinations
+    are called in it instead of what its level says: codes, shape (combinations,), and the names
+    by code.
     """
 
     recipe: Recipe
@@ -58,6 +63,14 @@ class Solution:
     crowd_levels: Numbers | None = None
     missing: int = 0
     sets: Sets | None = None
+
+    general: Node | None = None
+    means: Mapping[int, tuple[Numbers, list[str | None]]] = field(default_factory=dict)
+
+    @property
+    def searched(self) -> Node | None:
+        """The levels that the search chose; some cells may be blanked, or averaged, since."""
+        return self.node or self.general
 
     def of_population(self) -> Solution:
         """Return how the population would be released. Raises Fault where none is known."""
@@ -84,10 +97,16 @@ class Solution:
 
     def codes(self, column: int) -> tuple[Numbers, list[str | None]]:
         """Return what each combination is called in a column: codes, and the names by code."""
+        if column in self.means:
+            return self.means[column]
         one, leaves = self.hierarchies[column], self.leaves[column]
         starts = np.cumsum([0, *(len(names) for names in one.labels)])
         codes = starts[self.levels[:, column]] + one.codes[self.levels[:, column], leaves]
         return codes, [name for names in one.labels for name in names]
+
+    def together(self) -> Numbers:
+        """Return the class of each combination, as it is released, by number."""
+        return together([self.codes(n) for n in range(len(self.hierarchies))], len(self.kept))
 
     def columns(self) -> dict[str, dict[str | None, str | None]]:
         """Return, where all rows have the same levels, what each value becomes by column.
@@ -250,6 +269,12 @@ def ready(recipe: Recipe, counted: pa.Table, crowd: pa.Table | None = None) -> R
     counted, missing = _whole(recipe, counted)
     if not counted.num_rows:
         raise _nothing(recipe)
+    if crowd is not None and (recipe.suppress == "cells" or any(q.averaged for q in recipe.quasi)):
+        raise UsageError(
+            "A population cannot be compared with blanked cells or means.",
+            "Leave the population out, or write `suppress: rows` and hierarchies.",
+            where="population",
+        )
     if crowd is not None:
         crowd, _ = _whole(recipe, crowd)
     made = hierarchies_of(recipe, counted, crowd)
@@ -289,7 +314,7 @@ def _solved(
     crowd: Encoded | None,
 ) -> Solution:  # fmt: skip
     if recipe.recoding == "local":
-        return _locally(recipe, made, encoded, asked, crowd)
+        return _averaged(_locally(recipe, made, encoded, asked, crowd), asked)
     _require_searchable(encoded.groups.layout.shape)
     total = int(encoded.groups.counts.sum())
     limit = int(total * recipe.suppression)
@@ -298,7 +323,7 @@ def _solved(
         fixed=[q.level for q in recipe.quasi],
     ).run()  # fmt: skip
     best = found.best(recipe.k, limit)
-    if best is None or best.suppressed == total:
+    if best is None or (best.suppressed == total and recipe.suppress == "rows"):
         raise _nothing(recipe)
     node = best.node
     groups = encoded.groups.at(node)
@@ -311,11 +336,40 @@ def _solved(
     own = encoded.groups.layout.class_masks
     words = [w & m & o for w, m, o in zip(encoded.groups.words, masks, own, strict=True)]
     kept = ~bad[lookup(classes.words, words)]
+    if recipe.suppress == "cells" and not kept.all():
+        made, levels, kept = blanked(recipe, encoded, asked, node, kept)
+        if not kept.any():
+            raise _nothing(recipe)
+        found_cells = Solution(recipe, made, encoded, levels, kept, None, found, general=node)
+        return _averaged(found_cells, asked)
     levels = np.tile(np.array(node, dtype=np.int64), (len(encoded.groups), 1))
     beside = None
     if crowd is not None:
         beside = np.tile(np.array(node, dtype=np.int64), (len(crowd.groups), 1))
-    return Solution(recipe, made, encoded, levels, kept, node, found, crowd, beside)
+    return _averaged(
+        Solution(recipe, made, encoded, levels, kept, node, found, crowd, beside), asked
+    )
+
+
+def _averaged(solution: Solution, asked: Sequence[Model]) -> Solution:
+    """Return a solution with its quasi-identifiers of numbers averaged within their classes."""
+    places = [place for place, one in enumerate(solution.recipe.quasi) if one.averaged]
+    if not places:
+        return solution
+    others = [n for n in range(len(solution.hierarchies)) if n not in places]
+    owner = together([solution.codes(column) for column in others], len(solution.kept))
+    means = averaged(solution.encoded, places, owner, solution.kept, solution.recipe.k, asked)
+    return replace(solution, node=None, general=solution.searched, means=means)
+
+
+def together(columns: Sequence[tuple[Numbers, list[str | None]]], number: int) -> Numbers:
+    """Return the class of each of so many combinations: alike in the name of every column."""
+    made = np.zeros(number, dtype=np.int64)
+    for codes, names in columns:
+        known: dict[str | None, int] = {}
+        own = np.array([known.setdefault(name, len(known)) for name in names])[codes]
+        made = np.unique(made * (len(known) + 1) + own, return_inverse=True)[1]
+    return made
 
 
 def _require_searchable(shape: Sequence[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,32 +14,43 @@ import duckdb
 import pyarrow as pa
 
 from bridleway.errors import Fault, UsageError, nearest
+from bridleway.extract.afterwards import Own
+from bridleway.extract.changing import changed
 from bridleway.extract.curves import KS, Curve, curve_of
 from bridleway.extract.engine import Run
 from bridleway.extract.make import Beside, Made, make
-from bridleway.extract.recipe import Recipe, read_recipe
+from bridleway.extract.pseudonyms import Names
+from bridleway.extract.recipe import Recipe, read_recipe, require_declared
 from bridleway.sources.compile import query_of
 from bridleway.sources.connect import connect
 from bridleway.sources.source import Query
+from bridleway.sources.spelling import spelled
 
 if TYPE_CHECKING:
     from bridleway.extract.engine import Work
 
 _NAME = "bridleway_table"
 _BATCH = 1 << 17
+_KEY = 32  # bytes
 
 
 def anonymise(
     table: Any, recipe: Recipe | Mapping[str, Any], to: str | os.PathLike[str], *,
-    form: str = "parquet", name: str = "", population: Any = None,
+    form: str = "parquet", name: str = "", population: Any = None, own: Own | None = None,
 ) -> Made:  # fmt: skip
     """Write an anonymised extract of a table into a new folder, with its papers.
 
-    table, recipe, name, population: see `curve`; form: parquet, csv or arrow. Raises Refused where
+    table, recipe, name, population: see `curve`; form: parquet, csv or arrow; own: secrets, without
+    which chance and pseudonyms come from keys that are gone afterwards. Raises Refused where
     nothing may leave, UsageError for what cannot be read or does not fit.
     """
     with opened(table, name) as (found, run), _beside(population) as beside:
-        return make(found, _read(recipe), run, Path(to), form, beside)
+        return make(found, _read(recipe), run, Path(to), form, beside, own or keys())
+
+
+def keys(names: bytes | None = None) -> Own:
+    """Return keys for one extract; names: the secret of a project, else one that nobody keeps."""
+    return Own(secrets.token_bytes(_KEY), Names(names or secrets.token_bytes(_KEY), spelled))
 
 
 def curve(
@@ -54,6 +66,8 @@ def curve(
     """
     told = _read(recipe, where)
     with opened(table, name) as (found, run), _beside(population) as beside:
+        require_declared(told, found.columns)
+        found, run = changed(found, told, run)
         made = curve_of(found, told, run, ks, beside)
     return made if isinstance(recipe, Recipe) else replace(made, body=recipe)
 

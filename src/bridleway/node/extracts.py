@@ -22,7 +22,7 @@ from bridleway.ask import Asking
 from bridleway.errors import Gap, Refused, UsageError
 from bridleway.extract.make import require_format
 from bridleway.extract.papers import PAPERS, SUMS
-from bridleway.extract.recipe import FILES
+from bridleway.extract.recipe import FILES, read_recipe
 from bridleway.extract.write import checksums, whole_folder
 from bridleway.keys.age import SUFFIX, require_recipients, seal_file
 from bridleway.ledger.receipts import commitment, issue
@@ -74,14 +74,19 @@ class Extracts:
             facts.source, partial(node._snapshot, facts.source, asking.request)
         )
         recipe = self.with_hierarchies(facts.source, pinned.recipe or {})
-        unit = digest_of(
-            {
-                "question": listing.digest,
-                "versions": share.versions,
-                "recipe": digest_of(recipe),
-                "format": form,
-            }
-        )
+        made_of = {
+            "question": listing.digest,
+            "versions": share.versions,
+            "recipe": digest_of(recipe),
+        }
+        if read_recipe(recipe).pseudonyms:
+            made_of["project"] = passport.id  # another project's pseudonyms are others
+        unit = digest_of({**made_of, "format": form})
+        secrets = {
+            # In every format the same rows: two draws would tell more than one.
+            "chance": node._own_secret("extract chance", digest_of(made_of)).hex(),
+            "names": node._own_secret("extract pseudonyms", passport.id).hex(),
+        }
         charge = node.ledger.charge(
             request=asking.request,
             unit=unit,
@@ -106,7 +111,7 @@ class Extracts:
             stored = node.ledger.stored(unit, share.rules.digest)
             told = None if stored is None else strict_json(stored)
             if told is None or not self._is_kept(unit, told["answer"]):
-                made = self._made(asking, share, pinned.id, recipe, unit, form)
+                made = self._made(asking, share, pinned.id, recipe, unit, form, secrets)
                 if told is not None and told["answer"] != made:
                     raise Refused(
                         "The same extract of the same data came out otherwise before.",
@@ -179,7 +184,7 @@ class Extracts:
 
     def _made(
         self, asking: Asking, share: Share, question: str, recipe: Mapping[str, Any], unit: str,
-        form: str,
+        form: str, secrets: Mapping[str, str],
     ) -> dict[str, Any]:  # fmt: skip
         """Make an extract and keep it here; return what the receipt tells of it."""
         node = self.node
@@ -194,6 +199,7 @@ class Extracts:
                 "k": share.rules.smallest_group,
                 "form": form,
                 "mark": node._own_secret("extract marks").hex(),
+                **secrets,
             },
             self._earlier(facts.source_id, unit),
         )

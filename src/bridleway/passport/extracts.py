@@ -19,7 +19,7 @@ def recipe_problems(
     listed: the columns that the extract lists; columns: the declared facts of its table; forms:
     the form in which the passport opens each column.
     """
-    if recipe.entity is not None:
+    if recipe.entity is not None and recipe.entity not in recipe.own_names:
         yield (
             f"The recipe names an entity, '{recipe.entity}', which the catalogue declares.",
             "Leave it out: people are counted by the table's own person key.",
@@ -58,9 +58,19 @@ def recipe_problems(
     quasi = {one.name: one for one in recipe.quasi}
     sensitive = {one.name for one in recipe.sensitive}
     for name in listed:
+        if name in forms and (forms[name] == "hashed") != (name in recipe.own_names):
+            yield (
+                f"'{name}' leaves as a pseudonym, or opens as one, and not both.",
+                "Write form: hashed in the passport and class: pseudonym in the recipe.",
+            )
         declared = columns.get(name)
         if declared is None or name in recipe.dropped:
             continue
+        if name in recipe.own_names and declared.cls != "identifier":
+            yield (
+                f"'{name}' is declared {declared.cls}, and only identifiers become pseudonyms.",
+                "Name it as it is declared.",
+            )
         if declared.cls == "quasi-identifier" and name not in quasi:
             yield (
                 f"'{name}' is declared a quasi-identifier, and the recipe lets it leave as it is.",

@@ -136,7 +136,8 @@ def _class_and_category(view: View, one: ListedField, here: tuple[str | int, ...
     if cls == "identifier" and one.form not in ("key-only", "hashed", ""):
         yield view.gap(
             f"'{one.name}' is an identifier, and opens {one.form}.",
-            "Write form: key-only; an identifier joins, and is never shown.",
+            "Write form: key-only; an identifier joins, and is never shown. In an extract it can "
+            "leave as a pseudonym: form: hashed.",
             *here, "form",
         )  # fmt: skip
     if not one.category and cls != "plain":

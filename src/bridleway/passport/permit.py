@@ -387,11 +387,22 @@ def _joins_are_links(asked: Asked) -> None:
 
 
 def _fields_are_open(asked: Asked) -> None:
+    hidden = _pseudonyms(asked)
     for name, facts in asked.tables.items():
         listed = asked.passport.fields.get(name, {})
         for column in sorted(columns_used(asked.question, name)):
             _require_listed(asked, f"{name}.{column}", listed.get(column), "raw or banded")
+            if column in hidden and listed[column].form == "hashed":
+                continue
             _require_readable(facts, column, listed[column].form, f"{name}.{column}")
+
+
+def _pseudonyms(asked: Asked) -> frozenset[str]:
+    """Return the columns of which pseudonyms alone leave, and that no condition reads."""
+    if not isinstance(asked.question, Listing) or asked.pinned is None:
+        return frozenset()
+    recipe = read_recipe(asked.pinned.recipe, f"extracts.{asked.pinned.id}")
+    return frozenset(recipe.own_names) - {c.name for c in columns_in(asked.question.where)}
 
 
 def _recipe_protects(asked: Asked) -> None:

@@ -101,10 +101,11 @@ def _part(location: Location) -> ModuleType:
 
 def _safe_name(url: str, scheme: str) -> str:
     """Return a file name, or host and database: never user, password or options."""
-    if scheme in ("", "duckdb", "csv", "parquet"):
+    if scheme in ("", "duckdb", "csv", "parquet", "spark"):
         return Path(url.split("://")[-1]).name or "source"
     try:
         split = urlsplit(url)
-        return f"{scheme}://{split.hostname or ''}{split.path}"
+        path = split.path.partition(";")[0]  # behind it stand options, a token among them
+        return f"{scheme}://{split.hostname or ''}{path}"
     except ValueError:
         return f"{scheme} source"

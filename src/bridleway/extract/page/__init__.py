@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridleway.extract.page.attacks import attacked
+from bridleway.extract.page.changes import changes
 from bridleway.extract.page.html import Html, join, tag
 from bridleway.extract.page.parts import (
     distances,
@@ -31,8 +32,8 @@ def page_of(report: Mapping[str, Any]) -> str:
     """Return the page of a report, as `report_of` made it or as its JSON was read again."""
     made = [
         section(report)
-        for section in (summary, risks, sensitive, attacked, generalised, missing, distances,
-                        predicted, meaning)
+        for section in (summary, changes, risks, sensitive, attacked, generalised, missing,
+                        distances, predicted, meaning)
     ]  # fmt: skip
     sections = [one for one in made if one]
     body = tag("main", tag("h1", "What left, and what it can tell"), sections)

@@ -50,7 +50,8 @@ class Done:
 
 
 PEOPLE = "person"
-_FILES = ("duckdb", "parquet", "csv")
+_FILES = ("duckdb", "parquet", "csv", "spark")
+_SPARK_CONNECT, _SPARK_CONNECT_PORT = "sc", 15002
 _POSTGRES, _POSTGRES_PORT = ("postgresql", "postgres"), 5432
 
 Job = Callable[[Mapping[str, Any], Sequence[memoryview]], Done]
@@ -135,20 +136,23 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
     succeeds.
     """
     from bridleway.extract import challenge, engine, make, members
+    from bridleway.extract.afterwards import Own
     from bridleway.extract.papers import papers
+    from bridleway.extract.pseudonyms import Names
     from bridleway.sources.listing import PERSON
+    from bridleway.sources.spelling import spelled
 
     asked, facts = told["task"], TableFacts.from_json(told["facts"])
+    own = Own(bytes.fromhex(told["chance"]), Names(bytes.fromhex(told["names"]), spelled))
     source = _connected(asked, told)
-    run_at_source = _runner(source)
 
     def marks(people: Any) -> Any:
         return _marks(people, bytes.fromhex(told["mark"]))
 
     try:
-        recipe, rows, listed = _listed(source, facts, told)
-        solution = make.solved(listed, recipe, run_at_source)
-        schema, batches = run_at_source(engine.members(rows, solution, PERSON))
+        recipe, rows, listed, run = _listed(source, facts, told)
+        solution = make.solved(listed, recipe, run)
+        schema, batches = run(engine.members(rows, solution, PERSON))
         mine = members.members_of(batches, schema, recipe, marks)
         earlier = [members.Members.from_bytes(block) for block in blocks]
         if not members.together_safe(mine, earlier):
@@ -156,7 +160,7 @@ def extract(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
             return Done({"withheld": True}, [memoryview(b""), memoryview(b"")])
         with open_block() as (sink, path):
             try:
-                written = make.write(solution, listed, run_at_source, sink, path, told["form"])
+                written = make.write(solution, listed, run, sink, path, told["form"], own=own)
             except Refused as refused:
                 if refused.code != challenge.CODE:
                     raise
@@ -195,15 +199,20 @@ def curve(told: Mapping[str, Any], blocks: Sequence[memoryview]) -> Done:
 
     source = _connected(told["task"], told)
     try:
-        recipe, _, listed = _listed(source, TableFacts.from_json(told["facts"]), told)
-        made = curve_of(listed, recipe, _runner(source))
+        recipe, _, listed, run = _listed(source, TableFacts.from_json(told["facts"]), told)
+        made = curve_of(listed, recipe, run)
     finally:
         source.close()
     return Done({"curve": json.dumps(made.to_json())})  # a message holds no fractions
 
 
-def _listed(source: Source, facts: TableFacts, told: Mapping[str, Any]) -> tuple[Recipe, Any, Any]:
-    """Return an extract's recipe, its rows with whose each is, and the rows as it takes them."""
+def _listed(
+    source: Source, facts: TableFacts, told: Mapping[str, Any]
+) -> tuple[Recipe, Any, Any, Callable[[Work], Any]]:
+    """Return an extract's recipe, its rows with whose each is, the rows as it takes them, and
+    what runs work on them.
+    """
+    from bridleway.extract.changing import changed
     from bridleway.extract.recipe import read_recipe
     from bridleway.sources.listing import PERSON, rows_of
 
@@ -213,9 +222,11 @@ def _listed(source: Source, facts: TableFacts, told: Mapping[str, Any]) -> tuple
     recipe = read_recipe(told["recipe"])
     # Where each person has one row at most, rows are people.
     entity = None if PEOPLE in facts.one_row_per else PERSON
-    rows = rows_of(source, facts, listing)
-    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity)
-    return recipe, rows, rows if entity else rows.drop(PERSON)
+    types = {key.column: key.identifier for key in facts.entities.values()}
+    named = (replace(p, identifier=p.identifier or types.get(p.column)) for p in recipe.pseudonyms)
+    recipe = replace(recipe, k=max(recipe.k, told["k"]), entity=entity, pseudonyms=tuple(named))
+    rows, run = changed(rows_of(source, facts, listing), recipe, _runner(source))
+    return recipe, rows, rows if entity else rows.drop(PERSON), run
 
 
 def _runner(source: Source) -> Callable[[Work], Any]:
@@ -272,6 +283,8 @@ def _needs(url: str, base: Path) -> Needs:
         port, given = split.port, [value for _, value in parse_qsl(split.query)]
     except ValueError:  # several hosts, each with its port
         return Needs((), True)
+    if scheme.lower() == _SPARK_CONNECT:
+        return Needs((), True, port or _SPARK_CONNECT_PORT)
     # Certificates and password files that the URL names, or that the driver looks for.
     named = [split.path, *given, str(Path("~/.postgresql").expanduser())]
     reads = tuple(path for path in named if os.path.isabs(path) and path != "/")

@@ -28,13 +28,13 @@ def open_source(location: Location) -> Source:
     root, place = location.path, location.name
 
     def find() -> Sequence[Path]:
-        return [path for paths in _tables(root, place).values() for path in paths]
+        return [path for paths in tables_in(root, place).values() for path in paths]
 
     def prepare(engine: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> Sequence[str]:
-        tables = _tables(root, place)
+        tables = tables_in(root, place)
         for name, members in tables.items():
             for path in members:
-                _require_whole(path, place)
+                require_whole(path, place)
             listed = ", ".join(text_literal(str(path)) for path in members)
             engine.execute(
                 f"CREATE VIEW {quoted(name)} AS "
@@ -45,7 +45,8 @@ def open_source(location: Location) -> Source:
     return FileSource(place, location.threads, find, prepare)
 
 
-def _tables(root: Path, place: str) -> dict[str, list[Path]]:
+def tables_in(root: Path, place: str) -> dict[str, list[Path]]:
+    """Return the files of each table: one per file, or per subfolder of part files."""
     made: dict[str, list[Path]] = {}
     folders = []
     if root.is_dir():
@@ -74,7 +75,7 @@ def _has_files(root: Path) -> bool:
     return any(entry.name.lower().endswith(SUFFIXES) for entry in root.iterdir() if entry.is_file())
 
 
-def _require_whole(path: Path, place: str) -> None:
+def require_whole(path: Path, place: str) -> None:
     """Parquet starts and ends with PAR1: a file cut short lacks its footer."""
     require_readable(path, place)
     with path.open("rb") as file:
