@@ -104,12 +104,14 @@ class Reach:
         lines = self.lines.get(mutant.path, {})
         found = {test for n in mutant.touched for test in lines.get(str(n), ())}
         loaded = any(-1 in lines.get(str(n), ()) for n in mutant.touched)
-        if loaded and found <= {-1}:
+        if loaded:
             users = {test for tests in lines.values() for test in tests} - {-1}
             files = {self.tests[test].split("::")[0] for test in users}
             # Beside those that call something of the file, those that read what it holds.
-            found = users | {n for n, test in enumerate(self.tests) if test.split("::")[0] in files}
-        if loaded and found <= {-1}:
+            found |= users | {
+                n for n, test in enumerate(self.tests) if test.split("::")[0] in files
+            }
+        if found == {-1}:
             folder = str(Path(mutant.path).parent)
             found = {
                 test
