@@ -103,6 +103,7 @@ class Reach:
         function's (a table of words is read when the module loads)."""
         lines = self.lines.get(mutant.path, {})
         found = {test for n in mutant.touched for test in lines.get(str(n), ())}
+        own = frozenset(found)
         loaded = any(-1 in lines.get(str(n), ()) for n in mutant.touched)
         if loaded:
             users = {test for tests in lines.values() for test in tests} - {-1}
@@ -121,7 +122,7 @@ class Reach:
                 for test in tests
             }
         chosen, spent = [], 0.0
-        for test in sorted(found - {-1}, key=lambda t: (self.seconds[t], t)):
+        for test in sorted(found - {-1}, key=lambda t: (t not in own, self.seconds[t], t)):
             spent += self.seconds[test]
             if spent > MOST_SECONDS and chosen:
                 break
