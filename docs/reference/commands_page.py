@@ -220,6 +220,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "ks": [2, 3, 4, 5],
         "search": {"nodes": 12960, "looked_at": 1650, "gap": 0.0},
     },
+    "extract report": {
+        "again": {
+            "rows": {"after": 30162},
+            "after": {"...": "as `report.json` has it"},
+            "utility": {"score": 0.24, "granularity": 0.7, "intensity": 0.59},
+            "columns": {"tenure": {"granularity": 1.0}},
+        },
+        "differs": [{"figure": "after.risk.smallest", "stored": 5, "found": 4}],
+    },
     "person add": {
         "person": "council/ann",
         "roles": {"controller": ["2026-11-23", "2027-11-22"]},
@@ -373,6 +382,7 @@ NOTES = {
     "the extract is withheld; then the exit code is 4.",
     "extract plan": "For the controller of the source: exact figures, which nobody else is shown. "
     "`levels` is null where they differ from row to row.",
+    "extract report": "Exit code 1 if a figure differs.",
     "passport sign": "Decisions: a controller or guardian may `approve`, `approve_with_conditions`, "
     "`ask_changes`, `refuse`, `suspend`, `lift` or `revoke`; a data protection officer or lawyer "
     "`advise`s; a leader `back`s.",
