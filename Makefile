@@ -10,7 +10,7 @@ TESTED := $(VENV)/.tested
 LOCKS := tests/locks
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test bench evidence fuzz check lock clean
+.PHONY: demo test coverage mutants bench evidence fuzz check lock clean
 
 demo: $(READY)
 	$(BIN)/bridleway demo
@@ -20,6 +20,16 @@ test: $(TESTED)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Every branch of what decides and of what keeps count is run by its own tests: 100 %, or it fails.
+COVERING := tests/passport tests/passport_document tests/disclosure tests/ledger tests/questions tests/model
+coverage: $(READY)
+	BRIDLEWAY_CI=1 $(BIN)/python -m coverage run -m pytest -q $(COVERING)
+	$(BIN)/python -m coverage report
+
+# SEED=7 another sample, COUNT=50 a smaller one (of each package).
+mutants: $(READY)
+	$(BIN)/python -m benchmarks.mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 # PART=kills,power runs some, SEED=7 another sample; RESUME=1 skips what is recorded for this source.
 MINUTES ?= 5

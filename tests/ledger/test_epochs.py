@@ -99,6 +99,24 @@ def test_data_declared_before_an_epoch_stay_closed_when_declared_again(ledger: L
     ledger.check()
 
 
+def test_an_epoch_answers_over_data_that_were_declared_in_it(ledger: Ledger) -> None:
+    """All of them: one closed version closes the question."""
+    _begin(ledger, 2)
+    ledger.declare({"source": "council.housing", "version": "new"}, AT)
+
+    def charge(request: str, versions: dict[str, str]) -> int:
+        return ledger.charge(
+            request=request, unit=f"u-{request}", rules_digest="r", passport="p", passport_id="p",
+            most_runs=100, budget=10, version_key="v2", body={"request": request, "versions": versions},
+            at=AT,
+        ).cost  # fmt: skip
+
+    assert charge("a", {"council.housing": "new"}) == 1
+    with pytest.raises(Refused) as refused:
+        charge("b", {"council.housing": "new", "council.land": "old"})
+    assert refused.value.code == "budget"
+
+
 EDITS = {
     "a document is taken out": "DELETE FROM document",
     "a document is of another passport": "UPDATE document SET passport = 'q'",

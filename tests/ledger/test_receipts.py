@@ -19,6 +19,7 @@ from bridleway.model.canonical import strict_json
 from bridleway.model.passport import PAYLOAD_RECEIPT
 from bridleway.node.workspace import Workspace
 from tests.support.place import PASSWORD, approve, body, make_place, submit
+from tests.support.recorded import told_why
 
 ASKER = "city/sam-okoro"
 
@@ -104,16 +105,16 @@ def test_the_issuer_alone_cannot_change_anything(
     told = copy.deepcopy(_body(receipt))
     CHANGES[change](told)
     forged = issue(told, place.node("linker").signer)
-    with pytest.raises(Refused, match="does not verify"):
+    with told_why(Refused, match="does not verify"):
         verify(forged, place.trust)
 
 
 def test_a_foreign_key_and_an_unknown_issuer_fail(place: Workspace, receipt: bytes) -> None:
     """Only pinned keys count."""
-    with pytest.raises(Refused):
+    with told_why(Refused):
         verify(issue(_body(receipt), place.node("city").signer), place.trust)
     without = {n: k for n, k in place.trust.items() if n != "health"}
-    with pytest.raises(Refused):
+    with told_why(Refused):
         verify(receipt, without)
 
 
@@ -128,7 +129,7 @@ def test_any_changed_byte_fails(place: Workspace, receipt: bytes) -> None:
 
 def test_a_refusal_has_a_receipt_that_cannot_be_turned_into_another(place: Workspace) -> None:
     """The refusal's code stands in the asker's node's log."""
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         place.ask(
             "SELECT COUNT(DISTINCT person) AS n FROM housing", "renters-in-need", ASKER, PASSWORD
         )
@@ -136,7 +137,7 @@ def test_a_refusal_has_a_receipt_that_cannot_be_turned_into_another(place: Works
     assert verify(receipt, place.trust).outcome == "refused"
     told = _body(receipt)
     told["refusal"]["code"] = "expired"
-    with pytest.raises(Refused):
+    with told_why(Refused):
         verify(issue(told, place.node("city").signer), place.trust)
 
 
@@ -206,13 +207,13 @@ def test_an_issuer_cannot_do_without_witnesses_or_change_their_words(
         _lines(told, lambda lines: theirs[1:])
     else:
         _lines(told, COSIGNATURES[how])
-    with pytest.raises(Refused) as refused:
+    with told_why(Refused) as refused:
         verify(issue(told, place.node("linker").signer), trust)
     assert refused.value.code == "receipt"
 
 
 def test_a_receipt_says_where_nobody_could_co_sign(place: Workspace) -> None:
-    with pytest.raises(Refused) as refused:
+    with told_why(Refused) as refused:
         unpinned = "SELECT COUNT(DISTINCT person) AS n FROM housing"
         place.ask(unpinned, "renters-in-need", ASKER, PASSWORD)
     trust = read_trust(place.root / "trust.json")

@@ -24,6 +24,7 @@ from bridleway.model.passport import (
 )
 from bridleway.node.workspace import Workspace
 from tests.support.place import FROM, PASSWORD, UNTIL, approve, body, make_place, submit
+from tests.support.recorded import told_why
 
 AUTHOR, ANN, PASSPORT = "city/sam-okoro", "council/ann-lee", "renters-in-need"
 
@@ -44,7 +45,7 @@ def honest(place: Workspace) -> dict[str, Any]:
 
 def _turned_away(place: Workspace, told: dict[str, Any], words: str) -> None:
     forged = issue(told, place.node(str(told["issuer"])).signer)
-    with pytest.raises(Refused, match=words) as caught:
+    with told_why(Refused, match=words) as caught:
         verify(forged, place.trust)
     assert caught.value.code == "receipt"
 
@@ -189,7 +190,7 @@ def test_an_answer_is_to_its_own_question(spoilt: Workspace, honest: dict[str, A
 
 
 def test_a_refusal_is_logged_by_its_issuer(place: Workspace) -> None:
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         place.ask("SELECT COUNT(DISTINCT person) AS n FROM housing", PASSPORT, AUTHOR, PASSWORD)
     receipt: bytes = caught.value.receipt  # type: ignore[attr-defined]
     told = dict(strict_json(peek(receipt, PAYLOAD_RECEIPT)))

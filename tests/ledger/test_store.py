@@ -64,6 +64,7 @@ def test_a_release_needs_its_charge_and_happens_once(tmp_path: Path) -> None:
     _charge(ledger, "a")
     first = _release(ledger, "a")
     assert _release(ledger, "a") == first
+    assert ledger.leaves_of("a") == [0, 1]
     with pytest.raises(Refused):
         _release(ledger, "a", commitment="another")
 
@@ -220,6 +221,7 @@ def test_proofs_verify_under_the_signed_checkpoint(tmp_path: Path) -> None:
     """What a receipt carries proves itself."""
     ledger = _ledger(tmp_path)
     indexes = [ledger.append("note", {"n": n}, AT) for n in range(37)]
+    assert ledger.proof(indexes[20]) == ledger.proofs(indexes[20:21])[0]
     for proof in ledger.proofs(indexes[::5]):
         checkpoint = notes.verify(proof["checkpoint"], "council", SIGNER.public)
         path = [bytes.fromhex(part) for part in proof["path"]]

@@ -78,6 +78,15 @@ def test_a_cosignature_holds_for_its_note_its_witness_and_its_time() -> None:
     assert notes.cosigners(NOTE + own, {"council": KEY.public}, "council") == ()
 
 
+@pytest.mark.parametrize(
+    "line", ["no signature at all\n", "one\n", "\u2014 bridleway/health !!!\n"]
+)
+def test_a_line_that_is_no_signature_spoils_the_note(line: str) -> None:
+    """Nobody may add text to what others signed."""
+    with pytest.raises(Refused):
+        notes.cosigners(NOTE + line, {"health": KEY.public}, "council")
+
+
 def test_a_cosignature_follows_the_published_form() -> None:
     """c2sp.org/tlog-cosignature: key id over name and 0x04, then time and signature."""
     import base64

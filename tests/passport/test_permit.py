@@ -25,6 +25,7 @@ from bridleway.passport.permit import (
 )
 from bridleway.passport.state import Standing, state_of
 from bridleway.questions.sql import Scope, parse
+from tests.support.recorded import error_is_recorded
 
 from .made import (
     ANN,
@@ -109,6 +110,7 @@ def refusal(*args: Any, **changes: Any) -> Refused:
     with pytest.raises(Refused) as caught:
         decide(*args, **changes)
     assert caught.value.sentence and caught.value.remedy
+    error_is_recorded(caught.value)
     return caught.value
 
 
@@ -117,6 +119,7 @@ def gap(*args: Any, **changes: Any) -> Gap:
     with pytest.raises(Gap) as caught:
         decide(*args, **changes)
     assert caught.value.sentence and caught.value.remedy
+    error_is_recorded(caught.value)
     return caught.value
 
 
@@ -364,9 +367,9 @@ def test_the_same_question_in_other_words_is_the_pinned_one() -> None:
     assert decide(sql=other, tables=FACTS["council"]) == decide()
 
 
-@pytest.mark.parametrize("kind", ["decision", "extract", "test-data"])
+@pytest.mark.parametrize("kind", ["decision", "test-data"])
 def test_a_kind_that_is_not_offered_yet_is_refused(kind: str) -> None:
-    """Only statistics are answered here."""
+    """Statistics are answered here, and extracts made."""
     text = passport(questions=[{"id": "by-area", "kind": kind, "text": SQL}])
     assert refusal(text).code == "kind"
 

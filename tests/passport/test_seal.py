@@ -18,6 +18,7 @@ from bridleway.keys.dsse import seal as seal_envelope
 from bridleway.model.canonical import canonical_json, sha256_hex
 from bridleway.model.passport import PAYLOAD_PASSPORT, PAYLOAD_STATEMENT
 from bridleway.passport.seal import passport_from_body, read_sealed, seal
+from tests.support.recorded import told_why
 
 from .made import ANN, EVE, FROM, KEY, SAM, UNTIL, body, field, known, passport, person
 
@@ -40,21 +41,21 @@ def test_a_changed_byte_is_refused() -> None:
     envelope = json.loads(seal(body(), SAM.signer))
     text = base64.b64decode(envelope["payload"]).replace(b'"runs":12', b'"runs":99')
     envelope["payload"] = base64.b64encode(text).decode()
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         read_sealed(json.dumps(envelope).encode(), known())
     assert caught.value.code == "bad-signature"
 
 
 def test_a_key_nobody_vouches_for_is_refused() -> None:
     """The author's key has to be certified."""
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         read_sealed(seal(body(), SAM.signer), known(ANN))
     assert caught.value.code == "unknown-signer"
 
 
 def test_another_persons_signature_is_refused() -> None:
     """Only the author whom the text names seals it."""
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         read_sealed(seal(body(), EVE.signer), known())
     assert caught.value.code == "author"
 
@@ -62,7 +63,7 @@ def test_another_persons_signature_is_refused() -> None:
 def test_a_second_signature_is_refused() -> None:
     """A passport has one author, however many would like to sign."""
     envelope = seal_envelope(canonical_json(body()), PAYLOAD_PASSPORT, SAM.signer, EVE.signer)
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         read_sealed(envelope, known())
     assert caught.value.code == "author"
 
@@ -79,7 +80,7 @@ def test_an_author_without_the_role_at_that_time_is_refused(
 ) -> None:
     """The role has to begin by the passport's last day."""
     sam = person(SAM.id, *roles, held=held)
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         read_sealed(seal(body(), sam.signer), known(sam))
     assert caught.value.code == "author"
 
@@ -89,7 +90,7 @@ def test_an_author_without_the_role_on_the_day_of_submission_is_refused() -> Non
     sam = person(SAM.id, "author", held=("2026-11-10", "2026-12-31"))
     envelope = seal(body(), sam.signer)
     assert read_sealed(envelope, known(sam), on=date(2026, 11, 10)).author == SAM.id
-    with pytest.raises(Refused):
+    with told_why(Refused):
         read_sealed(envelope, known(sam), on=date(2026, 11, 9))
 
 
@@ -104,21 +105,21 @@ def test_an_author_whose_role_ended_since_leaves_the_passport_readable() -> None
 def test_another_kind_of_document_is_no_passport() -> None:
     """The payload type is signed, and has to be that of a passport."""
     envelope = seal_envelope(canonical_json(body()), PAYLOAD_STATEMENT, SAM.signer)
-    with pytest.raises(Refused):
+    with told_why(Refused):
         read_sealed(envelope, known())
 
 
 def test_the_same_key_twice_is_refused() -> None:
     """A threshold that is written twice is no threshold."""
     text = canonical_json(body()).replace(b'"runs":12', b'"runs":12,"runs":99')
-    with pytest.raises(UsageError):
+    with told_why(UsageError):
         read_sealed(seal_envelope(text, PAYLOAD_PASSPORT, SAM.signer), known())
 
 
 def test_text_that_is_not_canonical_is_refused() -> None:
     """One text has one digest."""
     text = json.dumps(body()).encode()
-    with pytest.raises(Refused) as caught:
+    with told_why(Refused) as caught:
         read_sealed(seal_envelope(text, PAYLOAD_PASSPORT, SAM.signer), known())
     assert caught.value.code == "not-canonical"
 
@@ -127,11 +128,11 @@ def test_text_that_is_not_canonical_is_refused() -> None:
 def test_characters_that_a_reader_cannot_see_are_refused(hidden: str) -> None:
     """Who signs has seen everything: bidirectional, zero-width and control characters hide text."""
     text = body(title=f"Renters{hidden} in need")
-    with pytest.raises(UsageError):
+    with told_why(UsageError):
         seal(text, SAM.signer)
     if hidden != "\ud800":  # which cannot even be written as UTF-8
         envelope = seal_envelope(canonical_json(text), PAYLOAD_PASSPORT, SAM.signer)
-        with pytest.raises(UsageError):
+        with told_why(UsageError):
             read_sealed(envelope, known())
 
 
@@ -142,7 +143,7 @@ def test_accents_and_line_breaks_are_text() -> None:
 
 def test_an_unknown_field_is_refused() -> None:
     """What no reader of the model knows is not signed by accident."""
-    with pytest.raises(UsageError) as caught:
+    with told_why(UsageError) as caught:
         seal(body() | {"lawfulnes": {}}, SAM.signer)
     assert "lawfulness" in str(caught.value)
 
@@ -170,7 +171,7 @@ def test_a_part_that_nodes_enforce_may_not_be_missing(path: str) -> None:
     """The refusal names the part."""
     made = body()
     _drop(path)(made)
-    with pytest.raises(Gap) as caught:
+    with told_why(Gap) as caught:
         passport_from_body(made, "")
     assert caught.value.where.split(".")[0].split("[")[0] == path.split(".")[0]
     assert caught.value.remedy
@@ -252,7 +253,7 @@ def test_a_part_in_a_form_that_cannot_be_enforced_is_named(
     changes: dict[str, Any], where: str
 ) -> None:
     """The first such part is named by its path, with a remedy, before anything is signed."""
-    with pytest.raises(Gap) as caught:
+    with told_why(Gap) as caught:
         seal(body(**changes), SAM.signer)
     assert caught.value.where == where
     assert caught.value.remedy
@@ -261,7 +262,7 @@ def test_a_part_in_a_form_that_cannot_be_enforced_is_named(
 @pytest.mark.parametrize("rules", [{"smallest": 10}, {"smallest_group": 0}, {"homogeneity": 1}])
 def test_disclosure_rules_are_ones_that_exist(rules: dict[str, Any]) -> None:
     """A misspelt threshold is no threshold."""
-    with pytest.raises(UsageError):
+    with told_why(UsageError):
         seal(body(disclosure=rules), SAM.signer)
 
 
@@ -294,7 +295,7 @@ def test_a_table_of_many_organisations_opens_what_all_of_them_list() -> None:
 
 def test_organisations_that_open_a_column_in_different_forms_are_a_gap() -> None:
     """No organisation's column opens in the looser form of another's."""
-    with pytest.raises(Gap) as caught:
+    with told_why(Gap) as caught:
         passport(**_many(("raw", "key-only")))
     assert caught.value.where == "data.tables.people"
 
@@ -347,7 +348,7 @@ def test_what_stands_for_nothing_is_refused(
     """A passport over no table, a link on something that cannot be a name."""
     made = body()
     change(made)
-    with pytest.raises(BridlewayError) as caught:
+    with told_why(BridlewayError) as caught:
         passport_from_body(made, "")
     assert caught.value.where.startswith(where)
 
@@ -355,5 +356,5 @@ def test_what_stands_for_nothing_is_refused(
 @pytest.mark.parametrize("made", [None, [], "passport", 5])
 def test_what_is_no_mapping_is_no_passport(made: Any) -> None:
     """Whatever else JSON can be."""
-    with pytest.raises(BridlewayError, match="not a passport"):
+    with told_why(BridlewayError, match="not a passport"):
         passport_from_body(made, "")

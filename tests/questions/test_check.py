@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from bridleway.errors import Gap, Refused
 from bridleway.model.catalogue import ColumnFacts, EntityKey, TableFacts
-from bridleway.model.question import Arithmetic, Case, Column, Literal, Question, Scalar
+from bridleway.model.question import (
+    And,
+    Arithmetic,
+    Case,
+    Column,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Question,
+    Scalar,
+)
 from bridleway.questions.canonical import canonical_scalar
 from bridleway.questions.check import Bounds, bounds_of, cells_of, check
 from bridleway.questions.sql import Scope, parse
@@ -123,6 +134,14 @@ def test_it_is_answered(text: str, technique: str) -> None:
     facts = {"dwelling": (replace(DWELLING, source="housing"),)}
     typed = checked(text, technique, facts=facts)
     assert check(typed, {**FACTS, **facts}, {"homes": 1}, technique) == typed
+
+
+def test_what_is_not_so_is_typed_as_what_is() -> None:
+    """NOT stands before a condition whose constants are typed like any other."""
+    found = checked(count("tenure NOT LIKE 'r%' AND NOT (moved IS NULL)"))
+    assert found.where == And(
+        (Not(IsNull(Column("housing", "moved"))), Not(Like(Column("housing", "tenure"), "r%")))
+    )
 
 
 def test_a_text_compared_with_a_date_becomes_a_date() -> None:

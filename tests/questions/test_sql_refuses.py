@@ -66,6 +66,7 @@ ATTACKS = [
     ("SELECT COUNT(*) FROM housing AS h (a, b)", "function", "h"),
     ("SELECT COUNT(*) FROM councils", "unknown-table", "councils"),
     ("SELECT COUNT(*) FROM housing WHERE x.rent = 1", "unknown-table", None),
+    ("SELECT COUNT(*) FROM housing WHERE housing.salary = 1", "unknown-column", None),
     ("SELECT COUNT(*) FROM housing WHERE visits = 1", "unknown-column", "visits"),
     # C05, C06: functions that fail on data
     ("SELECT COUNT(*) FROM housing WHERE error(area) = 1", "one", None),
@@ -95,6 +96,7 @@ ATTACKS = [
     # C09: heavy work
     ("SELECT COUNT(*) FROM range(1000000000)", "function", "range"),
     ("SELECT COUNT(*) FROM housing WHERE repeat('x', 4000000000) = 'x'", "function", "repeat"),
+    ("SELECT COUNT(*) FROM housing WHERE main.repeat(area) = 'x'", "function", "repeat"),
     ("SELECT COUNT(*) FROM housing WHERE levenshtein(area, tenure) = 1", "function", None),
     ("SELECT COUNT(*) FROM housing WHERE regexp_matches(area, 'a+')", "function", None),
     ("SELECT COUNT(*) FROM housing WHERE area SIMILAR TO 'a+'", "pattern", "SIMILAR"),
@@ -187,6 +189,7 @@ ATTACKS = [
     ("SELECT COUNT(*) FROM housing WHERE (rooms = 1) = TRUE", "condition-as-value", None),
     ("SELECT SUM(rent > 3) FROM housing", "condition-as-value", None),
     ("SELECT COUNT(*) FROM housing WHERE rooms + 1", "syntax", None),
+    ("SELECT COUNT(*) FROM housing WHERE SUM(rent)", "nested-aggregate", "SUM"),
     (
         "SELECT COUNT(*) FROM housing WHERE CASE WHEN furnished THEN TRUE END",
         "case-condition",

@@ -52,6 +52,8 @@ TREES: dict[str, Callable[[Walk], Any]] = {
     ),
     "a minus before a condition": lambda w: w.literal(exp.Neg(this=exp.Boolean(this=True))),
     "a constant that is none": lambda w: w.literal(exp.Star()),
+    "a value that is none": lambda w: w.scalar(exp.Star()),
+    "a condition that is none": lambda w: w.predicate(exp.Star()),
 }
 
 

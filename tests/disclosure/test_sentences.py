@@ -1,0 +1,80 @@
+"""What is said of the rules in force, word for word."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridleway.disclosure.words import rules_in_words, what_you_can_do
+from bridleway.model.flow import Cleared
+from bridleway.model.policy import Rules
+from tests.disclosure.test_acro import ours
+from tests.disclosure.test_edges import OFF
+from tests.disclosure.test_rules import _clear, _question, _table
+from tests.support.recorded import entry_is_recorded, is_recorded
+
+SAID = Path(__file__).parent / "said" / "rules.json"
+CASES = {
+    "usual": Rules(),
+    "least": OFF,
+    "noise": replace(Rules(), cell_key=True),
+    "other numbers": replace(
+        Rules(), smallest_group=12, dominance_n=3, rounding_counts=10, sum_significant_digits=2,
+        rows_per_person=4,
+    ),
+    "only dominance": replace(OFF, dominance=True),
+    "only homogeneity": replace(OFF, homogeneity=True),
+    "only secondary": replace(OFF, secondary=True),
+    "only held": replace(OFF, hold=True),
+    "only complements": replace(OFF, complement=True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rules_in_force_are_said_and_what_an_asker_can_do(name: str) -> None:
+    rules = CASES[name]
+    entry_is_recorded(SAID, name, [rules_in_words(rules), what_you_can_do(rules)])
+
+
+# -- whole tables, to the cell
+
+
+def _lines(cleared: Cleared) -> list[str]:
+    """Return what is shown of each cell, and which rule withheld the others."""
+    reasons = dict(cleared.reasons)
+    states = {one.key: one for one in cleared.statuses}
+    return [
+        f"{cell.key}: {cell.values or reasons[cell.key]}; {states[cell.key].status} "
+        f"{sorted(states[cell.key].findings)}"
+        for cell in cleared.cells
+    ]
+
+
+def test_made_up_tables_of_sums_keep_the_cells_that_may_be_shown() -> None:
+    """Each with its rule, where margins are known and not shown."""
+    told = [f"-- {seed}\n" + "\n".join(_lines(ours(seed)[2])) for seed in range(40)]
+    is_recorded(SAID.with_name("tables.txt"), "\n".join(told) + "\n")
+
+
+def test_made_up_tables_of_counts_keep_the_cells_that_may_be_shown() -> None:
+    """With margins of every kind, over two and three groups, a sensitive predicate or none."""
+    told = []
+    for seed in range(36):
+        draw = random.Random(seed)
+        shape = (3, 4) if seed % 3 else (2, 3, 2)
+        sizes = [draw.choice((0, 3, 9, 10, 12, 25, 60)) for _ in range(prod(shape))]
+        counts = np.array(sizes).reshape(shape)
+        base = counts + np.array([draw.choice((0, 4, 10, 40)) for _ in sizes]).reshape(shape)
+        margins = ("none", "rollup", "cube")[seed // 3 % 3]
+        question = _question(len(shape), margins=margins)
+        made = _clear(
+            _table(counts, margins, base), question, replace(Rules(), together=False),
+            sensitive=bool(seed % 2),
+        )  # fmt: skip
+        told.append(f"-- {seed}: {margins} {sizes}\n" + "\n".join(_lines(made)))
+    is_recorded(SAID.with_name("counts.txt"), "\n".join(told) + "\n")
