@@ -301,10 +301,10 @@ def lines(made: dict[str, Any]) -> list[str]:
     """Return what people read of the tables that grow."""
     told = [
         "",
-        f"Extracts were measured on {made['at']} by `python -m benchmarks.extracts`, under a load of",
-        f"{made['load']} (five-minute average) on two cores: `_cpu_s` are seconds of all processors,",
-        "which a quiet machine needs at most. Group-bys compare these. Adult enlarged, nine",
-        "quasi-identifiers, 5 % may be left out, CSV in, Parquet out, each in a process of its own:",
+        f"Extracts were measured on {made['at']} by `python -m benchmarks.extracts` on two cores",
+        f"under a load of {made['load']} (five-minute average). `_cpu_s` are seconds of all",
+        "processors: what a quiet machine needs at most. Group-bys compare these. Adult enlarged,",
+        "nine quasi-identifiers, 5 % may be left out, CSV in, Parquet out, a process for each:",
         "",
         "| rows | seconds | processor seconds | per million rows | peak memory, GB |",
         "|--:|--:|--:|--:|--:|",
