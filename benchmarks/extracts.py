@@ -2,8 +2,8 @@
 
 *Process* is load, search, write, check again and report as JSON, in a process that did it once
 before; at a million rows and more, once in a process of its own, whose peak memory is told. All
-is also given in group-bys: one NumPy sort of the table's packed codes with a sum over what is
-alike, in the same process. Run as `python -m benchmarks.extracts FOLDER`; prints JSON.
+is also given in group-bys: one NumPy sort of the table's packed codes with a count of what is
+alike, in the same run. Run as `python -m benchmarks.extracts FOLDER`; prints JSON.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +124,8 @@ def read_text(source: Path, kind: pa.DataType) -> pa.Table:
     )
 
 
-def group_by(source: Path) -> float:
-    """Return the seconds of one NumPy group-by over the packed codes of all rows."""
+def group_by(source: Path) -> Spent:
+    """Measure one NumPy group-by over the packed codes of all rows."""
     table = read_text(source, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
     key = np.zeros(table.num_rows, dtype=np.uint64)
     for column in table.columns:
@@ -134,20 +136,33 @@ def group_by(source: Path) -> float:
     def call() -> None:
         ordered = np.sort(key)
         starts = np.flatnonzero(ordered[1:] != ordered[:-1])
-        np.diff(starts)
+        np.diff(starts, prepend=-1)
 
-    return median(call)
+    return spent(call)
 
 
-def median(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Return the median seconds of a call, after one that does not count."""
+@dataclass(frozen=True)
+class Spent:
+    """Medians over runs: seconds by the clock, and by the processors, of all threads."""
+
+    wall: float
+    cpu: float
+
+    def told(self, name: str) -> dict[str, float]:
+        """Return both as figures."""
+        return {f"{name}_s": self.wall, f"{name}_cpu_s": self.cpu}
+
+
+def spent(call: Callable[[], object], repeats: int = REPEATS) -> Spent:
+    """Measure a call, after one that does not count."""
     call()
-    spent = []
+    walls, cpus = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         call()
-        spent.append(time.perf_counter() - start)
-    return statistics.median(spent)
+        walls.append(time.perf_counter() - start)
+        cpus.append(time.process_time() - used)
+    return Spent(statistics.median(walls), statistics.median(cpus))
 
 
 def searches() -> dict[str, float]:
@@ -164,11 +179,11 @@ def searches() -> dict[str, float]:
         return Search(adult.groups, ks=tuple(range(2, 21)), unit=adult.unit).run()
 
     return {
-        "extract_search_s": median(lambda: search(0.05)),
-        "extract_search_none_left_out_s": median(lambda: search(0)),
-        "extract_search_2_percent_s": median(lambda: search(0.02)),
-        "extract_search_all_limits_k5_s": median(lambda: search(1)),
-        "extract_curve_s": median(curve, 5),
+        **spent(lambda: search(0.05)).told("extract_search"),
+        **spent(lambda: search(0)).told("extract_search_none_left_out"),
+        **spent(lambda: search(0.02)).told("extract_search_2_percent"),
+        **spent(lambda: search(1)).told("extract_search_100_percent"),
+        **spent(curve, 5).told("extract_curve"),
     }
 
 
@@ -215,7 +230,7 @@ def command_line(folder: Path) -> float:
         command = [program, "anonymise", str(ADULT), "--recipe", str(body), "--to"]
         subprocess.run([*command, str(folder / "out")], check=True, capture_output=True)
 
-    return median(call, 3)
+    return spent(call, 3).wall
 
 
 def enlarged(folder: Path, rows: int) -> Path:
@@ -246,7 +261,7 @@ def linear(folder: Path, most: int) -> tuple[dict[str, float], list[dict[str, fl
         one = alone(source, folder / "out")
         source.unlink()
         millions = number // 1_000_000
-        told[f"extract_{millions}m_s_per_million"] = one["seconds"] / millions
+        told[f"extract_{millions}m_cpu_s_per_million"] = one["cpu"] / millions
         rows.append({"rows": number, **one})
     return told, rows
 
@@ -254,14 +269,12 @@ def linear(folder: Path, most: int) -> tuple[dict[str, float], list[dict[str, fl
 def measure(folder: Path, most: int) -> dict[str, Any]:
     """Measure all. most: rows of the largest table."""
     folder.mkdir(parents=True, exist_ok=True)
-    process(ADULT, folder / "out", recipe())
-    spent = [process(ADULT, folder / "out", recipe())[0] for _ in range(REPEATS)]
     results = searches()
-    results["extract_process_s"] = statistics.median(spent)
+    results |= spent(lambda: process(ADULT, folder / "out", recipe())).told("extract_process")
     one = group_by(ADULT)
-    results["extract_group_by_ms"] = one * 1000
-    results["extract_search_group_bys"] = results["extract_search_s"] / one
-    results["extract_process_group_bys"] = results["extract_process_s"] / one
+    results["extract_group_by_ms"] = one.wall * 1000
+    results["extract_search_group_bys"] = results["extract_search_cpu_s"] / one.cpu
+    results["extract_process_group_bys"] = results["extract_process_cpu_s"] / one.cpu
     results["extract_cli_s"] = command_line(folder)
     results |= kept(folder)
     large = folder / "adult_x40.csv"
@@ -270,13 +283,16 @@ def measure(folder: Path, most: int) -> dict[str, Any]:
     runs = [alone(large, folder / "out") for _ in range(3)]
     results["extract_x40_process_s"] = statistics.median(run["seconds"] for run in runs)
     results["extract_x40_memory_gb"] = max(run["peak_gb"] for run in runs)
-    results["extract_x40_process_group_bys"] = results["extract_x40_process_s"] / group_by(large)
+    results["extract_x40_process_cpu_s"] = statistics.median(run["cpu"] for run in runs)
+    more = group_by(large).cpu
+    results["extract_x40_process_group_bys"] = results["extract_x40_process_cpu_s"] / more
     large.unlink()
     results |= bounded()
     told, rows = linear(folder, most)
     return {
         "results": {name: round(value, 4) for name, value in (results | told).items()},
         "rows": rows,
+        "at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "load": round(os.getloadavg()[1], 1),
     }
 
@@ -285,15 +301,17 @@ def lines(made: dict[str, Any]) -> list[str]:
     """Return what people read of the tables that grow."""
     told = [
         "",
-        f"Extracts were measured under a load of {made['load']} (five-minute average). Adult",
-        "enlarged, nine quasi-identifiers, 5 % may be left out, a CSV file in, one process each:",
+        f"Extracts were measured on {made['at']} by `python -m benchmarks.extracts` on two cores",
+        f"under a load of {made['load']} (five-minute average). `_cpu_s` are seconds of all",
+        "processors: what a quiet machine needs at most. Group-bys compare these. Adult enlarged,",
+        "nine quasi-identifiers, 5 % may be left out, CSV in, Parquet out, a process for each:",
         "",
-        "| rows | seconds | seconds per million | peak memory, GB |",
-        "|--:|--:|--:|--:|",
+        "| rows | seconds | processor seconds | per million rows | peak memory, GB |",
+        "|--:|--:|--:|--:|--:|",
     ]
     return told + [
-        f"| {one['rows']:,} | {one['seconds']:.2f} | {one['seconds'] / one['rows'] * 1e6:.2f} | "
-        f"{one['peak_gb']:.2f} |"
+        f"| {one['rows']:,} | {one['seconds']:.2f} | {one['cpu']:.2f} | "
+        f"{one['cpu'] / one['rows'] * 1e6:.2f} | {one['peak_gb']:.2f} |"
         for one in made["rows"]
     ]
 
@@ -314,9 +332,11 @@ def main() -> None:
     if told.one:
         source, target = told.one
         process(ADULT, target, recipe())  # the warm-up, on a small table
+        used = time.process_time()
         seconds, report = process(source, target, recipe())
+        cpu = time.process_time() - used
         left = report["rows"]["left_out"]
-        print(json.dumps({"seconds": seconds, "peak_gb": peak_gb(), "left_out": left}))
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_gb": peak_gb(), "left_out": left}))
     else:
         print(json.dumps(measure(told.folder, told.most)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -147,6 +148,30 @@ def test_a_server_that_is_not_there_is_told_soon() -> None:
     pytest.importorskip("pyspark")
     with pytest.raises(Fault, match="does not answer"):
         connect(f"sc://127.0.0.1:{port}", base=Path())
+
+
+def test_without_java_one_sentence_says_so(folder: Path) -> None:
+    """Nothing of Spark's own pages of text is told as the error."""
+    code = (
+        "import sys; from pathlib import Path; from bridleway.errors import Fault\n"
+        "from bridleway.sources.connect import connect\n"
+        "source = connect(f'spark://{sys.argv[1]}', base=Path())\n"
+        "try: source.columns('people')\n"
+        "except Fault as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={**os.environ, "JAVA_HOME": "/there/is/no/java"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "Spark cannot be started here. Install Java 17 or 21" in done.stdout
+
+
+def test_a_masters_address_is_no_folder(tmp_path: Path) -> None:
+    """Spark calls its own masters spark://HOST:PORT."""
+    pytest.importorskip("pyspark")
+    with pytest.raises(UsageError, match="Spark master") as caught:
+        connect("spark://spark.example:7077", base=tmp_path)
+    assert "sc://" in caught.value.remedy
 
 
 def test_without_spark_one_sentence_says_what_to_install(

@@ -32,7 +32,7 @@ spread AS (SELECT v, sum(n) / sum(sum(n)) OVER () AS q FROM pairs GROUP BY v),
 parts AS (SELECT {keys}, v, n, n / sum(n) OVER (PARTITION BY {keys}) AS p FROM pairs),
 classes AS (
     SELECT count(*) AS found, max(p) AS surest, sum(n) AS size,
-        sum(greatest(p - q, 0)) AS distance
+        sum(greatest(p - q, 0) ORDER BY parts.v) AS distance
     FROM parts JOIN spread ON spread.v IS NOT DISTINCT FROM parts.v GROUP BY {keys})
 SELECT min(found), max(surest), max(distance),
     coalesce(sum(size) FILTER (found = 1), 0) / sum(size) FROM classes
@@ -130,8 +130,9 @@ def _column(
     if isinstance(gone, str):  # some between 1 and k - 1
         gone = contract["k"] / 2
     total = rows + gone
-    share = sum(number * known.get(label, original)[0] for label, number in counted)
-    level = sum(number * known.get(label, original)[1] for label, number in counted)
+    # Exact sums: rows come in any order.
+    share = math.fsum(number * known.get(label, original)[0] for label, number in counted)
+    level = math.fsum(number * known.get(label, original)[1] for label, number in counted)
     return (share + gone) / total, (level + gone) / total
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -30,6 +31,8 @@ from bridleway.sources.source import Location, Query, Source, no_such_table
 
 SCHEMES = ("sc", "spark")
 SUFFIXES: tuple[str, ...] = ()
+
+_MASTER = re.compile(r"[^/\s]+:[0-9]+/?")
 
 
 def open_source(location: Location) -> Source:
@@ -46,6 +49,12 @@ def open_source(location: Location) -> Source:
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
     if location.scheme == "sc":
         return SparkSource(location.name, sessions.Remote(location))
+    if _MASTER.fullmatch(location.rest):
+        raise UsageError(
+            "This is the address of a Spark master, to which programs are submitted.",
+            "Write sc://HOST:15002, the cluster's Spark Connect server.",
+            where=location.name,
+        )
     return SparkSource(location.name, sessions.Local(location))
 
 
