@@ -103,13 +103,16 @@ class Reach:
         function's (a table of words is read when the module loads)."""
         lines = self.lines.get(mutant.path, {})
         found = {test for n in mutant.touched for test in lines.get(str(n), ())}
+        own = frozenset(found)
         loaded = any(-1 in lines.get(str(n), ()) for n in mutant.touched)
-        if loaded and found <= {-1}:
+        if loaded:
             users = {test for tests in lines.values() for test in tests} - {-1}
             files = {self.tests[test].split("::")[0] for test in users}
             # Beside those that call something of the file, those that read what it holds.
-            found = users | {n for n, test in enumerate(self.tests) if test.split("::")[0] in files}
-        if loaded and found <= {-1}:
+            found |= users | {
+                n for n, test in enumerate(self.tests) if test.split("::")[0] in files
+            }
+        if found == {-1}:
             folder = str(Path(mutant.path).parent)
             found = {
                 test
@@ -119,7 +122,7 @@ class Reach:
                 for test in tests
             }
         chosen, spent = [], 0.0
-        for test in sorted(found - {-1}, key=lambda t: (self.seconds[t], t)):
+        for test in sorted(found - {-1}, key=lambda t: (t not in own, self.seconds[t], t)):
             spent += self.seconds[test]
             if spent > MOST_SECONDS and chosen:
                 break

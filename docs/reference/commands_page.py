@@ -48,6 +48,13 @@ ERROR: dict[str, Any] = {
 }
 
 # One example of what `--json` prints, per command. Keys are stable; new ones may be added.
+ATTACKER: dict[str, Any] = {"highest": 0.2, "average": 0.087, "at_risk": 0}
+ATTACKERS: dict[str, Any] = {
+    "prosecutor": ATTACKER,
+    "journalist": ATTACKER,
+    "marketer": ATTACKER,
+    "population": "none: the journalist's risk is the prosecutor's",
+}
 BEFORE: dict[str, Any] = {
     "risk": {
         "records": 30162,
@@ -58,6 +65,8 @@ BEFORE: dict[str, Any] = {
         "at_risk": 0.4529,
         "unique": 7655,
     },
+    "attackers": ATTACKERS,
+    "population_uniques": None,
     "sensitive": {
         "occupation": {"fewest": 1, "surest": 1.0, "farthest": 0.99, "certain": 0.292}
     },
@@ -73,6 +82,8 @@ AFTER: dict[str, Any] = {
         "unique": 0,
         "sizes": [[5, 310]],
     },
+    "attackers": ATTACKERS,
+    "population_uniques": None,
     "sensitive": {
         "occupation": {
             "fewest": 2,
@@ -110,15 +121,17 @@ SHAPES: dict[str, dict[str, Any]] = {
             "k": 5,
             "suppression": 0.05,
             "recoding": "local",
+            "population": {},
             "quasi_identifiers": ["age"],
             "sensitive": {"occupation": {"l": 2, "t": 0.3, "distance": "equal"}},
             "plain": [],
             "dropped": [],
         },
-        "rows": {"before": 30162, "after": 30162, "left_out": 0},
+        "rows": {"before": 30162, "after": 30162, "left_out": 0, "missing": 0},
         "unit": "rows",
         "before": BEFORE,
         "after": AFTER,
+        "sets": None,
         "class_sizes": [{"from": 1, "to": 1, "before": 7655, "after": 0}],
         "utility": {
             "score": 0.12,
@@ -153,6 +166,21 @@ SHAPES: dict[str, dict[str, Any]] = {
         "absent": {"share": 0.0, "named": [], "columns": {}},
         "classification": None,
         "search": None,
+        "challenge": {
+            "downcoding": {
+                "cells": 24,
+                "label_alone": 0.35,
+                "baseline": 0.5,
+                "success": 0.5,
+                "limit": 0.55,
+                "won": False,
+                "columns": {},
+            },
+            "minimality": {
+                "occupation": {"records": 24, "baseline": 0.5, "success": 0.5, "won": False}
+            },
+            "chance": 0.01,
+        },
     },
     "verify": {
         "verified": True,
@@ -191,6 +219,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "curve": [POINT],
         "ks": [2, 3, 4, 5],
         "search": {"nodes": 12960, "looked_at": 1650, "gap": 0.0},
+    },
+    "extract report": {
+        "again": {
+            "rows": {"after": 30162},
+            "after": {"...": "as `report.json` has it"},
+            "utility": {"score": 0.24, "granularity": 0.7, "intensity": 0.59},
+            "columns": {"tenure": {"granularity": 1.0}},
+        },
+        "differs": [{"figure": "after.risk.smallest", "stored": 5, "found": 4}],
     },
     "person add": {
         "person": "council/ann",
@@ -345,6 +382,7 @@ NOTES = {
     "the extract is withheld; then the exit code is 4.",
     "extract plan": "For the controller of the source: exact figures, which nobody else is shown. "
     "`levels` is null where they differ from row to row.",
+    "extract report": "Exit code 1 if a figure differs.",
     "passport sign": "Decisions: a controller or guardian may `approve`, `approve_with_conditions`, "
     "`ask_changes`, `refuse`, `suspend`, `lift` or `revoke`; a data protection officer or lawyer "
     "`advise`s; a leader `back`s.",

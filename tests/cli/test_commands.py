@@ -82,6 +82,7 @@ def _extracts(cli: Cli, folder: Path) -> None:
         cli("passport", "sign", "homes", "--as", who, "--decision", decision, "--role",
             "controller" if decision == "approve" else "leader", "--reasons", "A trial.")  # fmt: skip
     cli.json("extract", "make", "homes", *author, "--to", str(folder / "homes"))
+    cli.json("extract", "report", str(folder / "homes"), here=False)
 
 
 def require_shape(promised: Any, told: Any, where: str) -> None:

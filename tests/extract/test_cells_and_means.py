@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections import Counter, defaultdict
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from bridleway.errors import Refused, UsageError
 from bridleway.extract.recipe import read_recipe
 from bridleway.extract.report import report_on
+from bridleway.extract.tables import anonymise
 from tests.extract.test_changes import extract
 from tests.extract.test_make import ADULT, QUASI, adult
 from tests.extract.test_make import extract as extract_file
@@ -275,3 +277,43 @@ def test_many_columns_are_averaged_together(tmp_path: Path) -> None:
     sizes = made.report["after"]["risk"]["sizes"]
     assert sum(size * number for size, number in sizes) == 500
     assert all(5 <= size <= 9 for size, _ in sizes)
+
+
+def test_a_population_is_not_compared_with_blanks_or_means(tmp_path: Path) -> None:
+    """What its people would be released as is not known: said once, and nothing is written."""
+    table = table_of([("n1", "F", 30, "flu", 1)] * 9)
+    for changes in ({}, {"suppress": "cells"}):
+        told = body(**changes)
+        if changes:
+            told["columns"]["age"] = "quasi-identifier"
+        with pytest.raises(UsageError, match="population"):
+            anonymise(table, told, tmp_path / "out", population=table)
+        assert not (tmp_path / "out").exists()
+
+
+def test_sets_are_protected_within_classes_of_means_and_blanks(tmp_path: Path) -> None:
+    """k people for every pair of items, in the classes as they leave."""
+    rng = random.Random(2)
+    rows = [
+        {"area": rng.choice("ns"), "sex": rng.choice("FFFFFFFFM"), "age": rng.randrange(20, 60),
+         "drugs": ";".join(sorted(rng.sample("abcd", 2)))}
+        for _ in range(200)
+    ]  # fmt: skip
+    told: dict[str, Any] = {
+        "columns": {
+            "area": {"class": "quasi-identifier", "level": 0},
+            "sex": {"class": "quasi-identifier", "level": 0},
+            "age": {"class": "quasi-identifier", "microaggregate": True},
+            "drugs": {"class": "set", "m": 2},
+        },
+        "k": 4, "suppression": 0.3, "suppress": "cells",
+    }  # fmt: skip
+    made = anonymise(pa.Table.from_pylist(rows), told, tmp_path / "out")
+    out = pq.read_table(made.data)
+    assert out.num_rows == 200
+    for members in classes(out, ("area", "sex", "age")).values():
+        assert len(members) >= 4
+        sets = [set(filter(None, row["drugs"].split(";"))) for row in members]
+        for items in sets:
+            for some in itertools.chain(*(itertools.combinations(items, n) for n in (1, 2))):
+                assert sum(set(some) <= other for other in sets) >= 4

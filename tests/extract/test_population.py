@@ -241,6 +241,11 @@ def test_a_class_stands_for_enough_people(tmp_path: Path, recoding: str, form: s
     assert told["journalist"]["highest"] <= 1 / 5
     before = made.report["before"]["attackers"]["journalist"]
     assert before["highest"] == 1 / 2
+    if recoding == "full-domain":
+        why = made.report["columns"]["area"]["why"]["sentence"]
+        assert "fewer than 5 people of the population" in why
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Highest risk, if it is not known who is in the table (journalist)" in page
     with pytest.raises(Refused):
         extract(source, crowd, recipe(population={"k": 16}), tmp_path / "none")
 

@@ -93,6 +93,8 @@ def test_the_tests_of_a_change_are_those_that_reach_it_fastest_first() -> None:
     assert reach.of(_mutant(1)) == [1, 0]
     words = Mutant("small", "src/a/words.py", "", 1, "", "", (1,), False)
     assert reach.of(words) == [1, 2, 0]
+    lazily = Reach(["first", "second"], [1.0, 0.1], {"src/a/b.py": {"1": [-1, 0], "5": [0, 1]}})
+    assert lazily.of(_mutant(1)) == [0, 1]  # whoever loads it first is not alone
     reach.add(Reach(["more"], [0.01], {"src/a/b.py": {"5": [0]}}))
     assert reach.of(_mutant(5)) == [3, 1, 0]
 

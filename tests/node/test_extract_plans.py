@@ -168,6 +168,32 @@ def test_the_text_of_a_hierarchy_is_not_smuggled_in(clinic: Workspace) -> None: 
     assert caught.value.code == "recipe"
 
 
+def test_a_report_is_measured_again_from_the_file(clinic: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    """Exit code 0 where file and report agree; 1 and the figure where they do not; a changed file
+    or a sealed one is told."""
+    allow(clinic, passport())
+    out = tmp_path / "out"
+    extract(clinic, out)
+
+    def again(place: Path, code: int) -> str:
+        done = CliRunner().invoke(app, ["extract", "report", str(place)], env={"COLUMNS": "120"})
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert "The file is what its report says." in again(out / "data.parquet", 0)
+    text = (out / "report.json").read_text()
+    least = json.loads(text)["after"]["risk"]["smallest"]
+    (out / "report.json").write_text(text.replace(f'"smallest": {least}', '"smallest": 99'))
+    assert "checksum differs" in again(out, 2)
+    sums = (out / "SHA256SUMS").read_text()
+    new = hashlib.sha256((out / "report.json").read_bytes()).hexdigest()
+    old = next(line.split("  ")[0] for line in sums.splitlines() if line.endswith(" report.json"))
+    (out / "SHA256SUMS").write_text(sums.replace(old, new))
+    assert "after.risk.smallest is 99 in the report" in again(out, 1)
+    (out / "contract.json").unlink()
+    assert "There is no contract.json beside the file." in again(out, 2)
+
+
 def test_help_names_both_ways() -> None:
     """`extract --help` lists what there is."""
     done = CliRunner().invoke(app, ["extract", "--help"])

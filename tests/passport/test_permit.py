@@ -367,9 +367,9 @@ def test_the_same_question_in_other_words_is_the_pinned_one() -> None:
     assert decide(sql=other, tables=FACTS["council"]) == decide()
 
 
-@pytest.mark.parametrize("kind", ["decision", "extract", "test-data"])
+@pytest.mark.parametrize("kind", ["decision", "test-data"])
 def test_a_kind_that_is_not_offered_yet_is_refused(kind: str) -> None:
-    """Only statistics are answered here."""
+    """Statistics are answered here, and extracts made."""
     text = passport(questions=[{"id": "by-area", "kind": kind, "text": SQL}])
     assert refusal(text).code == "kind"
 

@@ -14,8 +14,8 @@ from tests.questions.test_sql_refuses import ATTACKS
 from tests.support.recorded import entry_is_recorded
 
 SAID = Path(__file__).parent / "said" / "refused.json"
-TEXTS = sorted({text for text, *_ in ATTACKS}, key=len)
-CHECKED = sorted({text for text, _ in REFUSALS}, key=len)
+TEXTS = sorted({text for text, *_ in ATTACKS})
+CHECKED = sorted({text for text, _ in REFUSALS})
 
 
 def said(error: BridlewayError) -> list[str]:

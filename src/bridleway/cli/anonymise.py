@@ -204,7 +204,8 @@ def _tell_attackers(report: dict[str, Any]) -> None:
               f"{_number(one['at_risk'])}"
               for one in two),
         ])  # fmt: skip
-    table(["attacker: highest, average, records at risk", "before", "after"], rows)
+    if before["attackers"]["population"].startswith("counted"):  # else the table above says it
+        table(["attacker: highest, average, records at risk", "before", "after"], rows)
     uniques = [one["population_uniques"] for one in (before, after)]
     if all(one is not None and one["uniques"] is not None for one in uniques):
         told = " before, ".join(f"{one['uniques']:,.0f}" for one in uniques)

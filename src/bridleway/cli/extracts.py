@@ -157,6 +157,47 @@ def plan(
     show(made.to_json(), as_json, lambda: _tell_curve(made, question or "EXTRACT"))
 
 
+@app.command("report")
+@guarded
+def report(
+    file: Annotated[
+        Path, typer.Argument(help="The data file of an extract, or its folder, with its papers.")
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a written file again, and compare with the report that came with it."""
+    from bridleway.extract.report import report_on
+
+    with working("Measuring the file again ...", as_json):
+        found = report_on(file)
+    show(found, as_json, lambda: _tell_report(found))
+    raise typer.Exit(1 if found["differs"] else 0)
+
+
+def _tell_report(found: dict[str, Any]) -> None:
+    risk = found["again"]["after"]["risk"]
+    table(
+        ["measured again from the file", ""],
+        [
+            ["records", f"{risk['records']:,}"],
+            ["classes", f"{risk['classes']:,}"],
+            ["smallest class", f"{risk['smallest']:,}"],
+            ["records alone in their class", f"{risk['unique']:,}"],
+            ["highest risk", f"{100 * risk['highest']:.1f} %"],
+            ["average risk", f"{100 * risk['average']:.1f} %"],
+        ],
+    )
+    for name, one in found["again"]["after"]["sensitive"].items():
+        say(f"{name}: at least {one['fewest']} values in each class, "
+            f"the surest guess is right {100 * one['surest']:.1f} % of the time")  # fmt: skip
+    for one in found["differs"]:
+        say(
+            f"differs: {one['figure']} is {one['stored']} in the report, {one['found']} in the file"
+        )
+    if not found["differs"]:
+        say("The file is what its report says.")
+
+
 def _plan_of_file(path: str, recipe: Path, name: str | None, population: Path | None) -> Any:
     from bridleway.documents import read_yaml_file
     from bridleway.extract.tables import curve

@@ -32,6 +32,7 @@ def risks(report: Mapping[str, Any]) -> Html:
         for key, words, told in _RISKS
         if key in before and key in after
     ]
+    rows += _journalist(report)
     bins = report["class_sizes"]
     groups = [
         Bar(_sizes(one), [_length(one["before"]), _length(one["after"])],
@@ -50,6 +51,26 @@ def risks(report: Mapping[str, Any]) -> Html:
         table(caption, ["Size of the group", "Before", "After"],
               [[_sizes(one), number(one["before"]), number(one["after"])] for one in bins], 2),
     )  # fmt: skip
+
+
+def _journalist(report: Mapping[str, Any]) -> list[list[str]]:
+    """Return the risk by an attacker who does not know who is in the table, and population uniques.
+
+    Where no population is known the journalist is the prosecutor, and has no rows of its own.
+    """
+    told = [report[when].get("attackers") for when in ("before", "after")]
+    rows: list[list[str]] = []
+    if all(told) and not told[1]["population"].startswith("none"):
+        for key, words in (("highest", "Highest"), ("average", "Average")):
+            risks = [percent(one["journalist"][key]) for one in told]
+            rows.append(
+                [f"{words} risk, if it is not known who is in the table (journalist)", *risks]
+            )
+    alone = [report[when].get("population_uniques") for when in ("before", "after")]
+    if all(alone) and all(one["uniques"] is not None for one in alone):
+        about = [f"about {round(one['uniques']):,}" for one in alone]
+        rows.append(["People who are alone in the whole population, estimated", *about])
+    return rows
 
 
 def _first(text: str) -> str:
