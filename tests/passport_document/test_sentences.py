@@ -31,12 +31,13 @@ from bridleway.documents import Document
 from bridleway.passport.document import read_passport
 from bridleway.passport.export import export
 from bridleway.passport.gaps import check
+from bridleway.passport.gaps_touch import touched
 from bridleway.passport.new import new, templates
 from bridleway.passport.precedents import Hit
 from bridleway.passport.show import show, show_text
 from bridleway.passport.suggest import suggest, suggest_gateways, suggest_hazards
 from bridleway.passport.writing import to_yaml
-from tests.support.recorded import entry_is_recorded, is_recorded
+from tests.support.recorded import entry_is_recorded, is_recorded, told_why
 
 SAID = Path(__file__).parent / "said"
 CONDITION = {"lawfulness.article9": "uk-a9-2-b"}
@@ -230,3 +231,16 @@ def test_each_part_is_missed_or_found_wrong(change: Callable[[Any, Any], None], 
 
 
 BRIEF = [[one[0], one[1], *one[3:]] for one in USUAL]
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "", "a word\n", "id: [\n", "id: 1\nid: 2\n"])
+def test_what_is_no_passport_is_told_why(text: str) -> None:
+    with told_why():
+        read_passport(text)
+
+
+def test_what_is_touched_has_a_reason_in_words() -> None:
+    """Each is shown wherever something is asked for because of it."""
+    body = _body({"model": "A score of risk.", "risks.sharing[0].residual": "high"})
+    entry_is_recorded(SAID / "findings.json", "touched", dict(touched(body, FULL_FACTS).reasons))
+    entry_is_recorded(SAID / "findings.json", "touched by nothing", dict(touched({}, None).reasons))
