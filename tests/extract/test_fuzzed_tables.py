@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridleway.errors import BridlewayError, Fault
+from bridleway.extract import make as make_module
 from bridleway.extract.make import Made
 from bridleway.extract.tables import anonymise
 
@@ -438,3 +439,50 @@ def test_odd_files_on_the_command_line(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "out").exists() == (done.returncode == 0)
     if done.returncode:
         assert re.search(r"[a-z]\.", said)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1000.0, 0.1, 1e20, None, 3.5],
+        [True, False, None],
+        [datetime.date(2020, 1, 1), None, datetime.date(1999, 5, 6)],
+        [
+            datetime.datetime(2020, 1, 1, 3, 4, 5),
+            datetime.datetime(1999, 5, 6, 1, 1, 1, 5000),
+            None,
+        ],
+        [Decimal("1.50"), Decimal("1000.00"), None],
+        ["", "a", None, "=x", "'=x", '"q"', "a,b", "x\ny", " "],
+    ],
+    ids=["float", "bool", "date", "time", "decimal", "text"],
+)
+def test_what_the_file_check_looks_up_is_what_stands_in_the_file(
+    tmp_path: Path, values: list[Any], form: str
+) -> None:
+    """A value that the check does not know is an error, so its distances cannot pass as 0."""
+    rows = 200
+    held = pa.table(
+        {
+            "age": pa.array([n % 2 for n in range(rows)]),
+            "v": pa.array([values[n // 2 % len(values)] for n in range(rows)]),
+        }
+    )
+    recipe = {"k": 5, "columns": {"age": "quasi-identifier", "v": {"class": "sensitive", "t": 0.1}}}
+    made = anonymise(held, recipe, tmp_path / "out", form=form)
+    assert made.report["rows"]["after"] == rows
+    one_sided = held.set_column(
+        1, "v", pa.array([values[0] if n % 2 else values[-1] for n in range(rows)])
+    )
+    real = make_module.write_rows
+
+    def spoiled(sink: Any, schema: pa.Schema, batches: Any, form: str) -> int:
+        del batches
+        return real(sink, schema, one_sided.cast(schema).to_batches(), form)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(make_module, "write_rows", spoiled)
+        with pytest.raises(Fault, match="too far from the whole table"):
+            anonymise(held, recipe, tmp_path / "other", form=form)
+    assert not (tmp_path / "other").exists()

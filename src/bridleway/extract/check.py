@@ -37,6 +37,7 @@ spread AS (SELECT class, total, unnest(vs) AS v, unnest(ns) AS n FROM numbered)
 SELECT class, spread.v, n, n / total AS p, q
 FROM spread LEFT JOIN whole ON whole.v IS NOT DISTINCT FROM spread.v
 """
+_STRANGE = "SELECT count(*) FROM parts WHERE q IS NULL"
 _DISTINCT = "SELECT min(n) FROM (SELECT count(*) AS n FROM parts GROUP BY class)"
 _ENTROPY = "SELECT min(e) FROM (SELECT -sum(p * ln(p)) AS e FROM parts GROUP BY class)"
 _EQUAL = "SELECT max(d) FROM (SELECT sum(greatest(p - q, 0)) AS d FROM parts GROUP BY class)"
@@ -112,6 +113,8 @@ class _Check:
         self.engine.register("whole", pa.table(known, schema=types))
         self._look_at(one.name)
         self.engine.execute(_PARTS)
+        if self._one(_STRANGE)[0]:
+            raise _wrong("has a sensitive value that the table has not")
         if one.distinct is not None and self._one(_DISTINCT)[0] < one.distinct:
             raise _wrong("has a class with too few sensitive values")
         if self.recipe.entity is not None:

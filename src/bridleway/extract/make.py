@@ -28,10 +28,10 @@ from bridleway.extract.solve import Solution, solve
 from bridleway.extract.write import (
     FORMATS,
     checksums,
-    plain_text,
     require_writable,
     whole_folder,
     write_rows,
+    written_text,
 )
 
 
@@ -137,7 +137,7 @@ def write(
     rows = write_rows(sink, schema, batches, form)
     sink.flush()
     wanted = solution.rows - solution.suppressed
-    check_file(path, form, solution.recipe, wanted, _whole(solution, form))
+    check_file(path, form, solution.recipe, wanted, _whole(solution, schema, form))
     check_sets(path, form, solution.recipe)
     if beside is not None:
         people = _collected(beside.run, engine.crowd_classes(beside.table, solution))
@@ -157,11 +157,13 @@ def add_papers(folder: Path, written: Written) -> None:
     (folder / SUMS).write_text(checksums(folder), encoding="utf-8")
 
 
-def _whole(solution: Solution, form: str) -> dict[str, dict[str | None, float]]:
+def _whole(solution: Solution, schema: pa.Schema, form: str) -> dict[str, dict[str | None, float]]:
     """Return the distribution of each sensitive column, as its values stand in the file."""
-    made = {}
+    made: dict[str, dict[str | None, float]] = {}
     for name, values in solution.encoded.sensitive.items():
         shares = solution.encoded.distribution(name).tolist()
-        written = plain_text(values) if form == "csv" else values
-        made[name] = dict(zip(written, shares, strict=True))
+        written = written_text(values, schema.field(name).type) if form == "csv" else values
+        one = made[name] = dict.fromkeys(written, 0.0)
+        for value, share in zip(written, shares, strict=True):
+            one[value] += share
     return made

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -146,6 +147,19 @@ def plain_text(values: Sequence[str | None]) -> list[str | None]:
     """Return texts as they stand in a CSV: what a spreadsheet takes for a formula is quoted."""
     made: list[str | None] = _plain(pa.array(values, pa.string())).to_pylist()
     return made
+
+
+def written_text(values: Sequence[str | None], kind: pa.DataType) -> list[str | None]:
+    """Return how values of a column, given as the engine's text, stand in a CSV; None if empty."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return plain_text(values)
+    typed = pa.array(values, pa.string()).cast(kind)
+    with io.BytesIO() as sink:
+        options = pa_csv.WriteOptions(include_header=False)
+        pa_csv.write_csv(pa.table({"v": typed, "end": pa.array([0] * len(typed))}), sink, options)
+        lines = sink.getvalue().decode().splitlines()
+    return [line.rpartition(",")[0].strip('"') or None for line in lines]
 
 
 def _plain(column: pa.Array) -> pa.Array:
