@@ -244,6 +244,8 @@ class Search:
             nodes = nodes[self._left(nodes)]
             for node in map(tuple, nodes.tolist()):
                 floor = self.floor[node]
+                if floor[0] > self.most:
+                    continue
                 if self._may_win(_products(*self.loss.line(node), floor), floor.tolist()):
                     if time.perf_counter() > end:
                         return self._found(number, self._least_left(bounds))

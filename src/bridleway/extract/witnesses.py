@@ -31,6 +31,8 @@ class Witnesses:
             same = held[0] == held[0][row]
             for word in held[1:]:
                 same &= word == word[row]
+            if np.count_nonzero(same) >= self.k:  # each has a row or more
+                continue
             found = int(self.base.counts[same].sum())
             if found < self.k:
                 self.rows.insert(0, self.rows.pop(place))
