@@ -67,9 +67,7 @@ BEFORE: dict[str, Any] = {
     },
     "attackers": ATTACKERS,
     "population_uniques": None,
-    "sensitive": {
-        "occupation": {"fewest": 1, "surest": 1.0, "farthest": 0.99, "certain": 0.292}
-    },
+    "sensitive": {"occupation": {"fewest": 1, "surest": 1.0, "farthest": 0.99, "certain": 0.292}},
 }
 AFTER: dict[str, Any] = {
     "risk": {
@@ -172,7 +170,7 @@ SHAPES: dict[str, dict[str, Any]] = {
                 "label_alone": 0.35,
                 "baseline": 0.5,
                 "success": 0.5,
-                "limit": 0.55,
+                "allowed": 0.0,
                 "won": False,
                 "columns": {},
             },

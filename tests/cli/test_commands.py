@@ -34,7 +34,17 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     cli.json("source", "dummy", "council", "housing", "--to", str(folder / "d"), "--rows", "50")
     ages = folder / "ages.csv"
     ages.write_text("age,occupation\n" + "".join(f"{20 + n},{'ab'[n % 2]}\n" for n in range(24)))
-    words = ("--quasi", "age", "--sensitive", "occupation", "--hierarchy", "age=numbers", "--local")
+    words = (
+        "--quasi",
+        "age",
+        "--sensitive",
+        "occupation",
+        "--hierarchy",
+        "age=numbers",
+        "--local",
+        "--allow-downcoding",
+        "0.05",
+    )
     cli.json("anonymise", str(ages), *words, "--to", str(folder / "ages"), here=False)
     _extracts(cli, folder)
     cli.json("passport", "show", "visits")

@@ -42,6 +42,8 @@ def adult(**changes: Any) -> dict[str, Any]:
         for name in QUASI
     }
     columns |= {"occupation": {"class": "sensitive", "l": 2}, "salary_class": "plain"}
+    if changes.get("recoding") == "local":  # which gives a little away, and says so
+        changes.setdefault("downcoding", 0.05)
     return {"columns": columns, "k": 5, **changes}
 
 

@@ -47,6 +47,13 @@ def anonymise(
             "quasi-identifiers.",
         ),
     ] = None,
+    downcoding: Annotated[
+        float | None,
+        typer.Option(
+            "--allow-downcoding",
+            help="By which share of the hidden cells guesses may beat chance; with --local, 0.05.",
+        ),
+    ] = None,
     classify: Annotated[
         str | None,
         typer.Option("--classify", help="A column: how well can it be predicted afterwards?"),
@@ -72,6 +79,8 @@ def anonymise(
     body = _body(recipe, quasi, sensitive, plain, drop, hierarchy or (), k, suppression, local)
     if classify is not None:
         body["classify"] = classify
+    if downcoding is not None:
+        body["downcoding"] = downcoding
     told = read_recipe(body, recipe.name if recipe else "recipe")
     own = keys(_project(key_file, bool(told.pseudonyms)))
     with working("anonymising", as_json):

@@ -111,7 +111,8 @@ class Recipe:
     what is known or asked of those from whom the rows were drawn. changes: of sensitive and plain
     columns; pseudonyms: identifiers that leave as keyed pseudonyms, and why; redacted: free text
     that leaves with what is found in it replaced. suppress: whether rows that stay too few are
-    left out, or cells of theirs.
+    left out, or cells of theirs. downcoding: by which share of the hidden cells that attack may
+    beat its baseline.
     """
 
     quasi: tuple[Quasi, ...]
@@ -130,6 +131,7 @@ class Recipe:
     pseudonyms: tuple[Pseudonym, ...] = ()
     why_pseudonyms: str = ""
     redacted: tuple[Redaction, ...] = ()
+    downcoding: float = 0.0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -237,7 +239,7 @@ class _Reader:
 
     def recipe(self, body: object) -> Recipe:
         known = ("k", "suppression", "recoding", "suppress", "pseudonyms", "classify", "columns",
-                 "population")  # fmt: skip
+                 "population", "downcoding")  # fmt: skip
         told = self._record(body, "", known)
         columns = self._record(told.get("columns"), "columns", None)
         quasi: list[Quasi] = []
@@ -316,6 +318,7 @@ class _Reader:
             pseudonyms,
             why,
             redacted,
+            self._number(told, "downcoding", 0, 1, 0.0) or 0.0,
         )
 
     def _classify(

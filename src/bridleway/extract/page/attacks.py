@@ -27,11 +27,14 @@ def attacked(report: Mapping[str, Any]) -> Html:
     ]
     if not rows:
         return Html()
+    allowed = "" if not down["allowed"] else (
+        f" and more than the {percent(down['allowed'])} that the recipe allows downcoding"
+    )  # fmt: skip
     return tag(
         "section",
         tag("h2", "Attacks on this file"),
         tag("p", "Somebody who has the file and knows how it was made guesses what it hides. The "
-            "baseline guesses without that knowledge. Had it helped by more than chance and more "
-            "than is harmless, nothing would have left. Shares are rounded."),
+            f"baseline guesses without that knowledge. Had it helped by more than chance{allowed}, "
+            "nothing would have left. Shares are rounded."),
         table("Right guesses", ["Guessed", "Baseline", "Attack"], rows, 1),
     )  # fmt: skip
