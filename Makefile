@@ -22,7 +22,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 # Every branch of what decides and of what keeps count is run by its own tests: 100 %, or it fails.
-COVERING := tests/passport tests/passport_document tests/disclosure tests/ledger tests/questions tests/model
+COVERING := tests/passport tests/passport_document tests/disclosure tests/ledger tests/questions tests/model \
+  tests/node/test_extracts.py
 coverage: $(READY)
 	BRIDLEWAY_CI=1 $(BIN)/python -m coverage run -m pytest -q $(COVERING)
 	$(BIN)/python -m coverage report
