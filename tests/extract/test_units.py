@@ -49,7 +49,8 @@ def extract(source: Path, body: dict[str, Any], target: Path, crowd: Path | None
 def recipe(**more: Any) -> dict[str, Any]:
     """Return a recipe of an area and what is said besides."""
     columns = {"area": {"class": "quasi-identifier", "hierarchy": TREE}, **more.pop("columns", {})}
-    return {"columns": columns, "suppression": 0, **more}
+    # Few rows, so local recoding gives much of them away.
+    return {"columns": columns, "suppression": 0, "downcoding": 1, **more}
 
 
 # -- people and households

@@ -189,7 +189,7 @@ def test_nothing_is_left_out_and_more_is_kept_than_by_arx(tmp_path: Path) -> Non
     for number, (one, least) in enumerate(
         ((full, 0.86), ({**full, "occupation": columns["occupation"]}, 0.9))
     ):
-        body = {"k": 5, "recoding": "local", "columns": one}
+        body = {"k": 5, "recoding": "local", "downcoding": 0.05, "columns": one}
         made = extract(DATA / "adult" / "adult.csv", body, tmp_path / str(number))
         assert made.report["rows"]["left_out"] == 0
         assert made.report["utility"]["granularity"] >= least

@@ -183,6 +183,12 @@ def require_writable(schema: pa.Schema, form: str) -> None:
                 "Write Parquet or Arrow, or drop the column.",
                 where=field.name,
             )
+        if any(sign in field.name for sign in "\r\n\0"):
+            raise UsageError(
+                "A CSV cannot hold the name of a column that has several lines.",
+                "Rename it, or write Parquet or Arrow.",
+                where=field.name,
+            )
         if re.match(_FORMULA, field.name):
             raise UsageError(
                 "A spreadsheet would take the name of a column for a formula.",
