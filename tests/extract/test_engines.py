@@ -164,7 +164,9 @@ def test_counts_make_the_rows_that_the_engine_makes(
     table = odd_table().drop_columns(["note"])
     source = tmp_path / "people.parquet"
     pq.write_table(table, source)
-    for number, changes in enumerate(({}, {"recoding": "local"}, {"suppression": 0.5, "k": 9})):
+    for number, changes in enumerate(
+        ({}, {"recoding": "local"}, {"suppression": 0.5, "k": 9}, {"suppress": "cells"})
+    ):
         body = odd(**changes)
         del body["columns"]["note"]
         counted = extract(source, body, tmp_path / f"counted-{number}")
