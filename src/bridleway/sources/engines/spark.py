@@ -104,18 +104,8 @@ class SparkSource:
         for table in sorted(columns):
             names = columns[table]
             whole.update(repr((table, names)).encode())
-            row = ", ".join(
-                f"CAST({quoted(name)} AS STRING) AS c{i}" for i, name in enumerate(names)
-            )
-            # Names are quoted, and no value is in the text.
-            hashes = f"SELECT sha2(to_json(struct({row})), 256) AS h FROM {quoted(table)}"  # noqa: S608 # nosec B608
-            sql = (
-                "SELECT substr(h, 1, 3) AS b, "  # noqa: S608 # nosec B608
-                "sha2(concat_ws('', sort_array(collect_list(h))), 256) AS s "
-                f"FROM ({hashes}) GROUP BY 1 ORDER BY 1"
-            )
             with self._session() as session:
-                made = self._guarded(partial(_arrow, session, sql))
+                made = self._guarded(partial(_hashed, session, table, names))
             for pair in zip(made["b"].to_pylist(), made["s"].to_pylist(), strict=True):
                 whole.update(repr(pair).encode())
         return whole.hexdigest()
@@ -158,6 +148,24 @@ class SparkSource:
                 "Check that it runs and may read the tables; its own log tells more.",
                 where=self.name,
             ) from None
+
+
+_HASHES = "bridleway_hashes"
+_BUCKETS = (
+    "SELECT substr(h, 1, 3) AS b, sha2(concat_ws('', sort_array(collect_list(h))), 256) AS s "
+    "FROM bridleway_hashes GROUP BY 1 ORDER BY 1"
+)
+
+
+def _hashed(session: Any, table: str, names: tuple[str, ...]) -> pa.Table:
+    """Return per bucket `b` the hash `s` of its rows."""
+    row = ", ".join(f"CAST({quoted(name)} AS STRING) AS c{i}" for i, name in enumerate(names))
+    held = session.table(quoted(table))
+    held.selectExpr(f"sha2(to_json(struct({row})), 256) AS h").createOrReplaceTempView(_HASHES)
+    try:
+        return _arrow(session, _BUCKETS)
+    finally:
+        session.catalog.dropTempView(_HASHES)
 
 
 class _Held:
