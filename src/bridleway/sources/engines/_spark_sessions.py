@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,7 +51,11 @@ class Sessions(Protocol):
 
 
 class Remote:
-    """Sessions of a Spark Connect server."""
+    """One session of a Spark Connect server, as long as the source is open.
+
+    Ending a session shuts down what all sessions of a process share in the client, so it is not
+    done after each query: what a query was lent is taken away by name.
+    """
 
     def __init__(self, location: Location) -> None:
         self._place = location.name
@@ -58,9 +63,15 @@ class Remote:
         self._url = ";".join([head, *(one for one in told if not one.startswith(_DATABASE))])
         named = [one.removeprefix(_DATABASE) for one in told if one.startswith(_DATABASE)]
         self._database = unquote(named[0]) if named else None
+        self._session: Any = None
 
     def fresh(self) -> Any:
-        """Return a new session of the server."""
+        """Return the session of the server."""
+        if self._session is None:
+            self._session = self._made()
+        return self._session
+
+    def _made(self) -> Any:
         try:
             from pyspark.sql.connect.client.retries import DefaultPolicy
             from pyspark.sql.connect.session import SparkSession
@@ -85,22 +96,21 @@ class Remote:
         return session
 
     def done(self, session: Any) -> None:
-        """End the session."""
-        session.stop()
+        """Keep the session."""
 
     def tables(self) -> tuple[str, ...]:
         """Return the tables of the database."""
-        session = self.fresh()
-        try:
-            return _listed(session)
-        finally:
-            self.done(session)
+        return _listed(self.fresh())
 
     def stamp(self) -> None:
         """No mark is known."""
 
     def close(self) -> None:
-        """Every session was ended."""
+        """End the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(Exception):  # the server may be gone
+                session.stop()
 
 
 class Local:

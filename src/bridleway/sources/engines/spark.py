@@ -9,7 +9,7 @@ URL is Spark Connect's own. This machine's Spark is the session that is running,
 `spark-defaults.conf` says, on all cores where it says nothing: an edge node of a YARN cluster
 works as it is. Read-only is up to the account: give it one that may only read.
 
-Every query has a session of its own, in which the tables that it is lent are temporary views.
+The tables that a query is lent are temporary views, which are taken away after it.
 What it returns is held in memory: counts, or what is to leave. Install `bridleway[spark]`; Spark
 4.0 runs on Java 17 or 21.
 """
@@ -105,7 +105,7 @@ class SparkSource:
             names = columns[table]
             whole.update(repr((table, names)).encode())
             with self._session() as session:
-                made = self._guarded(partial(_hashed, session, table, names))
+                made = self._guarded(partial(_arrow, session, _buckets(table, names)))
             for pair in zip(made["b"].to_pylist(), made["s"].to_pylist(), strict=True):
                 whole.update(repr(pair).encode())
         return whole.hexdigest()
@@ -150,22 +150,14 @@ class SparkSource:
             ) from None
 
 
-_HASHES = "bridleway_hashes"
-_BUCKETS = (
-    "SELECT substr(h, 1, 3) AS b, sha2(concat_ws('', sort_array(collect_list(h))), 256) AS s "
-    "FROM bridleway_hashes GROUP BY 1 ORDER BY 1"
-)
-
-
-def _hashed(session: Any, table: str, names: tuple[str, ...]) -> pa.Table:
-    """Return per bucket `b` the hash `s` of its rows."""
+def _buckets(table: str, names: tuple[str, ...]) -> str:
+    """Return how to hash rows by bucket: `b`, `s`. Names are quoted; no value is in the text."""
     row = ", ".join(f"CAST({quoted(name)} AS STRING) AS c{i}" for i, name in enumerate(names))
-    held = session.table(quoted(table))
-    held.selectExpr(f"sha2(to_json(struct({row})), 256) AS h").createOrReplaceTempView(_HASHES)
-    try:
-        return _arrow(session, _BUCKETS)
-    finally:
-        session.catalog.dropTempView(_HASHES)
+    rows = ("SELECT sha2(to_json(struct(", row, ")), 256) AS h FROM ", quoted(table))
+    whole = "sha2(concat_ws('', sort_array(collect_list(h))), 256) AS s"
+    return "".join(
+        ("SELECT substr(h, 1, 3) AS b, ", whole, " FROM (", *rows, ") GROUP BY 1 ORDER BY 1")
+    )
 
 
 class _Held:
