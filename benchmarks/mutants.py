@@ -99,35 +99,34 @@ class Reach:
                 known.setdefault(line, []).extend(t if t < 0 else t + first for t in tests)
 
     def of(self, mutant: Mutant) -> list[int]:
-        """Return the tests for a change: those of its statement, or of its file if that is no
-        function's (a table of words is read when the module loads)."""
+        """Return the tests for a change: those that reach its statement, fastest first.
+
+        Then those that reach anything of its file, and of its package, as long as there is time:
+        what is worked out once and kept, or read when the module loads, is reached by whoever
+        came first. None where nothing runs the statement.
+        """
         lines = self.lines.get(mutant.path, {})
-        found = {test for n in mutant.touched for test in lines.get(str(n), ())}
-        own = frozenset(found)
-        loaded = any(-1 in lines.get(str(n), ()) for n in mutant.touched)
-        if loaded:
-            users = {test for tests in lines.values() for test in tests} - {-1}
-            files = {self.tests[test].split("::")[0] for test in users}
-            # Beside those that call something of the file, those that read what it holds.
-            found |= users | {
-                n for n, test in enumerate(self.tests) if test.split("::")[0] in files
-            }
-        if found == {-1}:
-            folder = str(Path(mutant.path).parent)
-            found = {
-                test
-                for path, those in self.lines.items()
-                if path.startswith(folder)
-                for tests in those.values()
-                for test in tests
-            }
-        chosen, spent = [], 0.0
-        for test in sorted(found - {-1}, key=lambda t: (t not in own, self.seconds[t], t)):
-            spent += self.seconds[test]
-            if spent > MOST_SECONDS and chosen:
-                break
-            chosen.append(test)
-        return chosen
+        own = {test for n in mutant.touched for test in lines.get(str(n), ())}
+        if not own:
+            return []
+        folder = str(Path(mutant.path).parent)
+        nearby = [self.lines[path] for path in self.lines if path.startswith(folder)]
+        chosen: dict[int, None] = {}
+        spent = 0.0
+        for found in (own, self._beside([lines]), self._beside(nearby)):
+            for test in sorted(found - {-1}, key=lambda t: (self.seconds[t], t)):
+                if test not in chosen and (
+                    spent + self.seconds[test] <= MOST_SECONDS or not chosen
+                ):
+                    spent += self.seconds[test]
+                    chosen[test] = None
+        return list(chosen)
+
+    def _beside(self, files: list[dict[str, list[int]]]) -> set[int]:
+        """Return the tests that run something of these files, and those that stand beside them."""
+        users = {t for lines in files for tests in lines.values() for t in tests} - {-1}
+        places = {self.tests[test].split("::")[0] for test in users}
+        return users | {n for n, test in enumerate(self.tests) if test.split("::")[0] in places}
 
 
 # -- the changes
