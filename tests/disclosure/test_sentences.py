@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridleway.disclosure.words import rules_in_words, what_you_can_do
+from bridleway.disclosure.words import rules_in_order, rules_in_words, what_you_can_do
 from bridleway.model.flow import Cleared
 from bridleway.model.policy import Rules
 from tests.disclosure.test_acro import ours
@@ -78,3 +78,12 @@ def test_made_up_tables_of_counts_keep_the_cells_that_may_be_shown() -> None:
         )  # fmt: skip
         told.append(f"-- {seed}: {margins} {sizes}\n" + "\n".join(_lines(made)))
     is_recorded(SAID.with_name("counts.txt"), "\n".join(told) + "\n")
+
+
+def test_rules_have_a_name_a_place_and_a_view() -> None:
+    """The name goes to the sealed log; the order matters; some look at earlier answers."""
+    assert [(rule.NAME, rule.LOOKS_OUTSIDE) for rule in rules_in_order()] == [
+        ("held", False), ("smallest group", False), ("dominance", False),
+        ("no spread", False), ("homogeneity", False), ("differencing", True),
+        ("secondary suppression", True),
+    ]  # fmt: skip
