@@ -53,7 +53,7 @@ TESTS = (
     "tests/questions", "tests/model",
 )  # fmt: skip
 MOST_WAIT = 1200.0  # seconds by the clock; tests that work for ever end before, by the processor's
-MOST_SECONDS = 20.0  # of tests per change, as measured without changes
+MOST_SECONDS = 60.0  # of tests per change, as measured without changes
 SQL_BEGINS = (
     "SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "ROLLBACK", "PRAGMA", "WHERE",
     "JOIN", "ORDER",
@@ -426,7 +426,7 @@ class _Runner:
             self.wait()
         place = self.free.pop()
         (place / mutant.path).write_text(mutant.code, encoding="utf-8")
-        limit = 20 + 4 * int(sum(self.reach.seconds[t] for t in tests))
+        limit = 30 + 2 * int(sum(self.reach.seconds[t] for t in tests))
         process = os.fork()
         if not process:
             _run_tests(place, [self.reach.tests[t] for t in tests], limit)

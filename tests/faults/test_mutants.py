@@ -97,7 +97,7 @@ def test_the_tests_of_a_change_are_those_that_reach_it_and_then_its_neighbours()
 
 
 def test_tests_beyond_the_time_are_left_out() -> None:
-    reach = Reach(["a", "b", "c"], [8.0, 9.0, 10.0], {"src/a/b.py": {"5": [0, 1, 2]}})
+    reach = Reach(["a", "b", "c"], [28.0, 29.0, 30.0], {"src/a/b.py": {"5": [0, 1, 2]}})
     assert reach.of(_mutant(5)) == [0, 1]
     alone = Reach(["a"], [90.0], {"src/a/b.py": {"5": [0]}})
     assert alone.of(_mutant(5)) == [0]

@@ -265,3 +265,21 @@ def test_what_is_touched_has_a_reason_in_words() -> None:
     body = _body({"model": "A score of risk.", "risks.sharing[0].residual": "high"})
     entry_is_recorded(SAID / "findings.json", "touched", dict(touched(body, FULL_FACTS).reasons))
     entry_is_recorded(SAID / "findings.json", "touched by nothing", dict(touched({}, None).reasons))
+
+
+def test_a_passport_of_many_parts_is_shown_and_exported_whole() -> None:
+    """What few passports say has its place too."""
+    body = _body({
+        "roles.leader": "council/dee-roy", "roles.siro": "council/ann-lee",
+        "technique.results_in_the_clear": "Counts of thousands; nobody can be singled out.",
+        "model": "A score of risk.", "lawfulness.article6": {"council": "le-necessary"},
+    })  # fmt: skip
+    is_recorded(SAID / "show-many.txt", show_text(body, (), 100))
+    told = "\n\n".join(
+        export(body, "ab" * 32, "valid", STATEMENTS, form)
+        for form in ("dpia-md", "dsa-md", "atrs-json")
+    )
+    is_recorded(SAID / "export-many.txt", told)
+    del body["roles"]["leader"]
+    is_recorded(SAID / "export-siro.txt", export(body, "", "", [], "atrs-json"))
+    entry_is_recorded(SAID / "findings.json", "many parts", findings(body))
