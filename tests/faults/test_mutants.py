@@ -96,8 +96,13 @@ def test_the_tests_of_a_change_are_those_that_reach_it_and_then_its_neighbours()
     assert reach.of(_mutant(5)) == [5, 0, 1, 4, 2]
 
 
+def test_tests_in_a_file_called_after_the_changed_one_come_first() -> None:
+    reach = Reach(["t/test_a.py::x", "t/test_b.py::y"], [0.1, 0.2], {"src/a/b.py": {"5": [0, 1]}})
+    assert reach.of(_mutant(5)) == [1, 0]
+
+
 def test_tests_beyond_the_time_are_left_out() -> None:
-    reach = Reach(["a", "b", "c"], [28.0, 29.0, 30.0], {"src/a/b.py": {"5": [0, 1, 2]}})
+    reach = Reach(["x", "y", "z"], [8.0, 9.0, 10.0], {"src/a/b.py": {"5": [0, 1, 2]}})
     assert reach.of(_mutant(5)) == [0, 1]
     alone = Reach(["a"], [90.0], {"src/a/b.py": {"5": [0]}})
     assert alone.of(_mutant(5)) == [0]
