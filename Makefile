@@ -28,9 +28,9 @@ coverage: $(READY)
 	BRIDLEWAY_CI=1 $(BIN)/python -m coverage run -m pytest -q $(COVERING)
 	$(BIN)/python -m coverage report
 
-# SEED=7 another sample, COUNT=50 a smaller one (of each package).
+# SEED=7 another sample, COUNT=50 a smaller one (of each package), PACKAGE=ledger one alone.
 mutants: $(READY)
-	$(BIN)/python -m benchmarks.mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
+	$(BIN)/python -m benchmarks.mutants $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(PACKAGE),--package $(PACKAGE))
 
 # PART=kills,power runs some, SEED=7 another sample; RESUME=1 skips what is recorded for this source.
 MINUTES ?= 5

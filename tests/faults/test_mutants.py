@@ -81,26 +81,28 @@ def _mutant(*touched: int) -> Mutant:
     return Mutant("small", "src/a/b.py", "", touched[0], "", "", touched, False)
 
 
-def test_the_tests_of_a_change_are_those_that_reach_it_fastest_first() -> None:
-    """Of a statement that runs when the module loads: those of the file, else of its folder."""
+def test_the_tests_of_a_change_are_those_that_reach_it_and_then_its_neighbours() -> None:
+    """Fastest first. What no test runs has none."""
     reach = Reach(
-        ["slow", "fast", "other"], [9.0, 0.1, 1.0],
-        {"src/a/b.py": {"1": [-1], "5": [0, 1]}, "src/a/words.py": {"1": [-1]},
-         "src/a/c.py": {"7": [2]}},
+        ["t/a.py::slow", "t/a.py::fast", "t/b.py::other", "t/c.py::far", "t/a.py::reads"],
+        [9.0, 0.1, 1.0, 0.1, 0.2],
+        {"src/a/b.py": {"1": [-1], "5": [0], "7": [1]}, "src/a/c.py": {"7": [2]},
+         "src/d/e.py": {"1": [3]}},
     )  # fmt: skip
-    assert reach.of(_mutant(5)) == [1, 0]
+    assert reach.of(_mutant(5)) == [0, 1, 4, 2]
     assert reach.of(_mutant(6)) == []
-    assert reach.of(_mutant(1)) == [1, 0]
-    words = Mutant("small", "src/a/words.py", "", 1, "", "", (1,), False)
-    assert reach.of(words) == [1, 2, 0]
-    lazily = Reach(["first", "second"], [1.0, 0.1], {"src/a/b.py": {"1": [-1, 0], "5": [0, 1]}})
-    assert lazily.of(_mutant(1)) == [0, 1]  # whoever loads it first is not alone
-    reach.add(Reach(["more"], [0.01], {"src/a/b.py": {"5": [0]}}))
-    assert reach.of(_mutant(5)) == [3, 1, 0]
+    assert reach.of(_mutant(1)) == [1, 4, 0, 2]  # runs when the module loads
+    reach.add(Reach(["t/d.py::more"], [0.01], {"src/a/b.py": {"5": [0]}}))
+    assert reach.of(_mutant(5)) == [5, 0, 1, 4, 2]
+
+
+def test_tests_in_a_file_called_after_the_changed_one_come_first() -> None:
+    reach = Reach(["t/test_a.py::x", "t/test_b.py::y"], [0.1, 0.2], {"src/a/b.py": {"5": [0, 1]}})
+    assert reach.of(_mutant(5)) == [1, 0]
 
 
 def test_tests_beyond_the_time_are_left_out() -> None:
-    reach = Reach(["a", "b", "c"], [8.0, 9.0, 10.0], {"src/a/b.py": {"5": [0, 1, 2]}})
+    reach = Reach(["x", "y", "z"], [8.0, 9.0, 10.0], {"src/a/b.py": {"5": [0, 1, 2]}})
     assert reach.of(_mutant(5)) == [0, 1]
     alone = Reach(["a"], [90.0], {"src/a/b.py": {"5": [0]}})
     assert alone.of(_mutant(5)) == [0]

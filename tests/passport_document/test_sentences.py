@@ -56,6 +56,7 @@ MORE: dict[str, dict[str, Any]] = {
     "runs of the passport": {"data.frequency": {"runs": 900, "per": "passport"}},
     "a new setting with a security lead": {
         "setting.code": "in-plase", "roles.security": "council/dee-roy"},
+    "a linker of which a user is": {"users[0].person": "work/ann-lee", "linker": "work"},
     "a known setting": {"setting.code": "in-place"},
     "a word of a warning in a question": {
         "questions[0].text": "SELECT adoption_status, COUNT(*) FROM housing GROUP BY 1"},
@@ -140,16 +141,36 @@ def test_a_passport_is_exported(form: str) -> None:
     is_recorded(SAID / f"{form}-empty.{ending}", export({}, "", "", [], form))
 
 
+@pytest.mark.parametrize("form", ["dpia-md"])
+def test_a_high_risk_is_exported_with_whom_to_ask(form: str) -> None:
+    high = _body({"risks.sharing[0].residual": "high", "roles.leader": "council/dee-roy"})
+    ending = form.split("-")[1]
+    is_recorded(SAID / f"{form}-high.{ending}", export(high, "ab" * 32, "valid", STATEMENTS, form))
+
+
 @pytest.mark.parametrize("template", templates())
 def test_a_draft_says_what_is_to_be_said(template: str) -> None:
     is_recorded(
         SAID / f"draft-{template}.yaml",
         new(replace(FULL, template=template), FULL_FACTS),
     )
+    unsaid = replace(
+        FULL, template=template, linker="", roles={}, controllers={}, users=(), words=(),
+        recipients=(),
+    )  # fmt: skip
+    is_recorded(SAID / f"draft-{template}-unsaid.yaml", new(unsaid, FULL_FACTS))
 
 
 def test_a_draft_tells_of_refusals_that_were_found() -> None:
-    hit = Hit("old", 2, "Old", "refused", ("council.housing",), (), ("Tenants\nwere not asked.",))
+    hit = Hit(
+        "old",
+        2,
+        "Old",
+        "refused",
+        ("council.housing",),
+        (),
+        ("Tenants\nwere not asked.", "Too wide."),
+    )
     is_recorded(SAID / "draft-trial.yaml", new(TRIAL, FACTS, [hit]))
 
 
@@ -244,3 +265,21 @@ def test_what_is_touched_has_a_reason_in_words() -> None:
     body = _body({"model": "A score of risk.", "risks.sharing[0].residual": "high"})
     entry_is_recorded(SAID / "findings.json", "touched", dict(touched(body, FULL_FACTS).reasons))
     entry_is_recorded(SAID / "findings.json", "touched by nothing", dict(touched({}, None).reasons))
+
+
+def test_a_passport_of_many_parts_is_shown_and_exported_whole() -> None:
+    """What few passports say has its place too."""
+    body = _body({
+        "roles.leader": "council/dee-roy", "roles.siro": "council/ann-lee",
+        "technique.results_in_the_clear": "Counts of thousands; nobody can be singled out.",
+        "model": "A score of risk.", "lawfulness.article6": {"council": "le-necessary"},
+    })  # fmt: skip
+    is_recorded(SAID / "show-many.txt", show_text(body, (), 100))
+    told = "\n\n".join(
+        export(body, "ab" * 32, "valid", STATEMENTS, form)
+        for form in ("dpia-md", "dsa-md", "atrs-json")
+    )
+    is_recorded(SAID / "export-many.txt", told)
+    del body["roles"]["leader"]
+    is_recorded(SAID / "export-siro.txt", export(body, "", "", [], "atrs-json"))
+    entry_is_recorded(SAID / "findings.json", "many parts", findings(body))

@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,17 @@ def is_recorded(path: Path, told: str) -> None:
     if os.environ.get("BRIDLEWAY_RECORD"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(told, encoding="utf-8")
-    assert told == path.read_text(encoding="utf-8")
+    _require_same(told, path.read_text(encoding="utf-8"))
+
+
+def _require_same(told: str, known: str) -> None:
+    """Tell the first line that differs: a difference of two long texts takes minutes to work out."""
+    if told != known:
+        pairs = zip_longest(told.splitlines(), known.splitlines())
+        number, (now, before) = next(
+            ((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1]), (0, ("", ""))
+        )
+        pytest.fail(f"line {number} is {now!r}, and {before!r} is recorded", pytrace=False)
 
 
 def entry_is_recorded(path: Path, name: str, told: Any) -> None:
@@ -37,7 +48,7 @@ def entry_is_recorded(path: Path, name: str, told: Any) -> None:
         known[name] = told
         text = json.dumps(known, indent=0, ensure_ascii=False, sort_keys=True)
         path.write_text(text + "\n", encoding="utf-8")
-    assert told == known[name]
+    _require_same(*(json.dumps(one, indent=0, sort_keys=True) for one in (told, known[name])))
 
 
 def error_is_recorded(error: BridlewayError) -> None:
