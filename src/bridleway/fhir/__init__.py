@@ -1,0 +1,1 @@
+"""FHIR R4: bulk export and import, anonymised by default."""
