@@ -1,0 +1,1 @@
+"""Codes generalise instead of vanishing: hierarchies, ECL, named ancestors, cuts for minCount."""
