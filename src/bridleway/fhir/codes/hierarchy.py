@@ -193,7 +193,8 @@ class Builder:
 
         closed: every code of an edge must have been declared. withheld: None stands for the roots.
         Raises UsageError for a hierarchy without codes, an edge that is there twice, an undeclared
-        code, a cycle, and a withheld code that is unknown.
+        code, a cycle, and a withheld code that is unknown. What replaced a retired code must be
+        known, else the retired one is an unknown one.
         """
         if not self._places:
             raise self._wrong("The hierarchy has no codes.", "Check that it is the right file.")
@@ -216,8 +217,9 @@ class Builder:
             raise self._wrong(
                 f"The withheld code '{unknown[0]}' is not in the hierarchy.", "Correct it."
             )
+        current = {old: new for old, new in (replaced or {}).items() if new in self._places}
         return Hierarchy(
-            self.system, codes, named, version, dict(refsets or {}), dict(replaced or {}), expand,
+            self.system, codes, named, version, dict(refsets or {}), current, expand,
             first_parent, parents, first_child, children, primary, depth,
         )  # fmt: skip
 
