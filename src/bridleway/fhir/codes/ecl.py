@@ -234,9 +234,10 @@ def _meaning(expression: Expression, hierarchy: Hierarchy) -> set[int]:
             found = _meaning(parts[0], hierarchy)
             for part in parts[1:]:
                 other = _meaning(part, hierarchy)
-                found = {"AND": found.__and__, "OR": found.__or__, "MINUS": found.__sub__}[word](
-                    other
-                )
+                if word == "AND":
+                    found = found & other
+                else:
+                    found = found | other if word == "OR" else found - other
             return found
 
 

@@ -183,6 +183,7 @@ class Builder:
         self,
         *,
         closed: bool = False,
+        repeated: bool = False,
         withheld: Iterable[str] | None = None,
         version: str = "",
         refsets: Mapping[str, frozenset[str]] | None = None,
@@ -191,7 +192,8 @@ class Builder:
     ) -> Hierarchy:
         """Return the hierarchy.
 
-        closed: every code of an edge must have been declared. withheld: None stands for the roots.
+        closed: every code of an edge must have been declared. repeated: an edge may be there
+        twice, and counts once. withheld: None stands for the roots.
         Raises UsageError for a hierarchy without codes, an edge that is there twice, an undeclared
         code, a cycle, and a withheld code that is unknown. What replaced a retired code must be
         known, else the retired one is an unknown one.
@@ -207,7 +209,7 @@ class Builder:
         for new, old in enumerate(order):
             rank[old] = new
         del unsorted, order
-        first_parent, parents = self._sorted_edges(codes, rank)
+        first_parent, parents = self._sorted_edges(codes, rank, repeated)
         first_child, children = _turned(first_parent, parents)
         depth = self._depths(codes, first_parent, parents, first_child, children)
         primary = _primaries(codes, first_parent, parents, depth)
@@ -245,7 +247,7 @@ class Builder:
             )
 
     def _sorted_edges(
-        self, codes: tuple[str, ...], rank: array[int]
+        self, codes: tuple[str, ...], rank: array[int], repeated: bool
     ) -> tuple[array[int], array[int]]:
         """Return where each child's parents begin, and the parents."""
         count = len(codes)
@@ -257,6 +259,8 @@ class Builder:
         before = -1
         for edge in edges:
             child, parent = divmod(edge, count)
+            if edge == before and repeated:
+                continue
             if edge == before:
                 raise self._wrong(
                     f"'{codes[child]}' stands below '{codes[parent]}' twice.", "Remove one row."
