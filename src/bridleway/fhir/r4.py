@@ -97,3 +97,9 @@ def is_resource(name: str) -> bool:
 def resource_types() -> tuple[str, ...]:
     """Return the types of resource, sorted."""
     return tuple(sorted(name for name in _definitions()[1] if is_resource(name)))
+
+
+@cache
+def type_names() -> tuple[str, ...]:
+    """Return all complex types, with those inside others, sorted."""
+    return tuple(sorted(_definitions()[0]))

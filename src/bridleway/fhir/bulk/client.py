@@ -247,7 +247,7 @@ class _Import:
                 status, told, after, phrase = self._poll()
             except Retry as error:
                 failures += 1
-                if failures > 20:
+                if failures > self.wire.attempts:
                     raise Fault(
                         "The server did not answer about the export.", "Call again later."
                     ) from None
@@ -259,7 +259,7 @@ class _Import:
                 return _manifest(told)
             if phrase:
                 self.progress(phrase)
-            self.wire.wait(after if after is not None else pause)
+            self.wire.wait(max(after, 0.2) if after is not None else pause)
             pause = min(pause * 2, 60.0)
 
     def _poll(self) -> tuple[int, Any, float | None, str]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets
 import shutil
 import stat
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -25,9 +27,10 @@ from typing import Any, Final, Protocol
 from bridleway.errors import BridlewayError, Fault
 from bridleway.fhir.bulk import request as requests
 from bridleway.fhir.bulk.moments import written
-from bridleway.fhir.bulk.outcomes import Outcome, of, outcome
+from bridleway.fhir.bulk.outcomes import TRANSIENT, Outcome, codes, of, outcome
 from bridleway.fhir.bulk.request import ExportRequest
 
+_LOG = logging.getLogger(__name__)
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 MOST_STARTS: Final = 3
 _RECORD: Final = "job.json"
@@ -276,7 +279,7 @@ class Jobs:
             if job is None or self._closing:
                 return
             if job.starts >= MOST_STARTS:
-                self._end(replace(job, failure=outcome("exception", _TOO_OFTEN)))
+                self._end(replace(job, failure=outcome("processing", _TOO_OFTEN)))
                 return
             job = replace(job, state=RUNNING, starts=job.starts + 1, phrase="running")
             self._keep_record(job)
@@ -296,9 +299,10 @@ class Jobs:
             exported = replace(exported, errors=(*warnings, *exported.errors))
             self._end(replace(job, state=DONE, exported=exported))
         except BridlewayError as error:
-            self._end(replace(job, failure=of(error), status=error.http_status))
-        except Exception:  # whatever an exporter raises, the client learns only that it failed
-            self._end(replace(job, failure=outcome("exception", "The export failed.")))
+            self._end(replace(job, failure=_final(error), status=error.http_status))
+        except Exception as error:  # the client learns only that the export failed
+            log_place(error)
+            self._end(replace(job, failure=outcome("processing", "The export failed.")))
 
     def _progress(self, name: str, done: float, phrase: str) -> None:
         with self._guard:
@@ -328,6 +332,20 @@ class Jobs:
         self._jobs[job.id] = job
         home = self._folder / job.id
         write_whole(home / _RECORD, json.dumps(job.to_json()).encode())
+
+
+def _final(error: BridlewayError) -> Outcome:
+    """Return the outcome of a job that has failed for good: no client shall wait for it."""
+    told = of(error)
+    transient = codes(told) & TRANSIENT and error.code == error.kind
+    return outcome("processing", str(error)) if transient else told
+
+
+def log_place(error: BaseException) -> None:
+    """Log where an unexpected error arose, and its type: its words may hold data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
+    _LOG.error("%s at %s", type(error).__name__, place)
 
 
 def _as_before(job: Job) -> Caller:

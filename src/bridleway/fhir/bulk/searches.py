@@ -171,7 +171,6 @@ def variants(type_name: str, element: str) -> tuple[str, ...]:
     )
 
 
-@cache
 def compile_query(query: str, bases: tuple[str, ...] = ()) -> Matches:
     """Return what tells whether a resource of the query's type meets the query.
 
@@ -185,6 +184,8 @@ def compile_query(query: str, bases: tuple[str, ...] = ()) -> Matches:
         )
     try:
         pairs = parse_qsl(rest, keep_blank_values=True, strict_parsing=True, errors="strict")
+        if not pairs:
+            raise ValueError
     except ValueError:
         raise UsageError(
             f"A '_typeFilter' about '{kind}' cannot be read.", "Write Type?parameter=value."
@@ -215,6 +216,8 @@ def _condition(kind: str, told: str, value: str, bases: tuple[str, ...]) -> Matc
     parts = [_unescaped(part) for part in re.split(r"(?<!\\),", value)]
     if not all(parts):
         raise UsageError(f"'_typeFilter' has no value for '{name}'.", "Give it one.")
+    if parameter.kind == "token" and any("|" in part for part in parts):
+        _refuse_system_of_code(kind, name, paths)
     if parameter.kind == "reference":
         tests = [_reference(part, name, bases) for part in parts]
     else:
@@ -228,6 +231,17 @@ def _condition(kind: str, told: str, value: str, bases: tuple[str, ...]) -> Matc
     if modifier == "not":
         return lambda resource: not holds(resource)
     return holds
+
+
+def _refuse_system_of_code(kind: str, name: str, paths: tuple[str, ...]) -> None:
+    """Refuse `system|code` where data holds a bare code, whose system is not to be seen."""
+    for path in paths:
+        at = kind
+        for step in path.split("."):
+            found = r4.elements(at).get(step)
+            at = found.type if found else ""
+        if at in r4.PRIMITIVES:
+            raise UsageError(f"'{name}' of '{kind}' holds bare codes.", "Write the code alone.")
 
 
 def _unescaped(text: str) -> str:
@@ -268,13 +282,14 @@ _PREFIX: Final = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?(.*)", re.DOTALL)
 
 def _compare(prefix: str, low: Any, high: Any, begin: Any, end: Any) -> bool:
     """Tell whether the span [begin, end) of data stands in a relation to [low, high) asked for."""
-    within = low <= begin and end <= high
-    return {
+    within = bool(low <= begin and end <= high)
+    told: dict[str, bool] = {
         "eq": within, "ne": not within,
         "gt": end > high, "lt": begin < low,
         "ge": end > high or within, "le": begin < low or within,
         "sa": begin >= high, "eb": end <= low,
-    }[prefix]  # fmt: skip
+    }  # fmt: skip
+    return told[prefix]
 
 
 _ALWAYS: Final = datetime.min, datetime.max
@@ -362,7 +377,7 @@ def _range(text: str, name: str) -> tuple[str, Decimal, Decimal]:
             f"'_typeFilter' has a number of '{name}' that cannot be read.",
             "Write a decimal number, with a prefix such as gt if needed.",
         ) from None
-    if prefix in ("", "eq", "ne"):  # 100 means 99.5 to 100.5
+    if prefix in (None, "eq", "ne"):  # 100 means 99.5 to 100.5
         half = Decimal(5).scaleb(exponent - 1)
         return prefix or "eq", number - half, number + half
     return prefix, number, number

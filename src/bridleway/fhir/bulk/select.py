@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 from bridleway.fhir import r4
-from bridleway.fhir.bulk.compartments import PATIENT, mentioned, patients
+from bridleway.fhir.bulk.compartments import PATIENT, mentioned, patients, relative, values
 from bridleway.fhir.bulk.moments import span
 from bridleway.fhir.bulk.request import ExportRequest
 from bridleway.fhir.bulk.searches import Matches, compile_query, variants
@@ -22,6 +22,9 @@ SUBSETTED: Final[Mapping[str, str]] = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "SUBSETTED",
 }
+
+
+Owners = Callable[[str], frozenset[str]]
 
 
 class Choice(Enum):
@@ -36,6 +39,7 @@ def chooser(
     request: ExportRequest,
     released: frozenset[str] | None = None,
     bases: tuple[str, ...] = (),
+    owners: Owners | None = None,
 ) -> Callable[[Mapping[str, Any]], Choice]:
     """Return what decides for each resource whether the request's export holds it.
 
@@ -43,7 +47,8 @@ def chooser(
     request's own `patients` narrow them further. A resource is in if it is in the compartment of
     somebody who is released and in nobody else's. A type without compartment (Organization,
     Device) is in if it was asked for and speaks of no patient who is not released. Bases are the
-    source's own addresses.
+    source's own addresses. Owners tells whose compartments a resource, `Type/id`, is in: without
+    it, a Provenance is judged only by the patients that it names itself.
     """
     types = frozenset(request.types)
     filters: dict[str, list[Matches]] = defaultdict(list)
@@ -60,7 +65,7 @@ def chooser(
         kind = resource.get("resourceType")
         if not isinstance(kind, str) or kind not in types:
             return Choice.OUT
-        if by_patient and not belongs(resource, people, bases):
+        if by_patient and not belongs(resource, people, bases, owners):
             return Choice.OUT
         if kind in filters and not any(test(resource) for test in filters[kind]):
             return Choice.OUT
@@ -70,13 +75,27 @@ def chooser(
 
 
 def belongs(
-    resource: Mapping[str, Any], people: frozenset[str] | None, bases: tuple[str, ...] = ()
+    resource: Mapping[str, Any],
+    people: frozenset[str] | None,
+    bases: tuple[str, ...] = (),
+    owners: Owners | None = None,
 ) -> bool:
-    """Tell whether a resource may leave when only these patients may; None means everybody."""
-    if resource.get("resourceType") in PATIENT:
-        owners = patients(resource, bases)
-        return bool(owners) and (people is None or owners <= people)
+    """Tell whether a resource may leave when only these patients may; None means everybody.
+
+    A Provenance belongs to whoever its targets belong to.
+    """
+    kind = resource.get("resourceType")
+    if kind in PATIENT:
+        own = patients(resource, bases)
+        if kind == "Provenance" and owners is not None:
+            targets = [relative(one.get("reference"), bases) for one in _targets(resource)]
+            own = own.union(*map(owners, filter(None, targets)))
+        return bool(own) and (people is None or own <= people)
     return people is None or mentioned(resource, bases) <= people
+
+
+def _targets(resource: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in values(resource, "target") if isinstance(one, Mapping)]
 
 
 def _changed(resource: Mapping[str, Any], request: ExportRequest) -> Choice:
@@ -114,7 +133,7 @@ def narrowed(resource: Mapping[str, Any], elements: tuple[str, ...]) -> Mapping[
     return found
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _kept(kind: str, elements: tuple[str, ...]) -> frozenset[str] | None:
     named = []
     for one in elements:

@@ -25,7 +25,16 @@ from starlette.routing import Route
 
 from bridleway.errors import BridlewayError, Refused
 from bridleway.fhir.bulk import capability
-from bridleway.fhir.bulk.jobs import DONE, Busy, Caller, ExportedFile, Exporter, Job, Jobs
+from bridleway.fhir.bulk.jobs import (
+    DONE,
+    Busy,
+    Caller,
+    ExportedFile,
+    Exporter,
+    Job,
+    Jobs,
+    log_place,
+)
 from bridleway.fhir.bulk.jobs import manifest_time as told_time
 from bridleway.fhir.bulk.outcomes import FHIR_JSON, of, outcome
 from bridleway.fhir.bulk.request import (
@@ -107,11 +116,11 @@ def application(
                 await cleaning
             await run_in_threadpool(server.close)
 
-    return Starlette(
-        routes=routes,
-        lifespan=lifespan,
-        exception_handlers={HTTPException: _http_error, Exception: _any_error},
+    made = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _http_error}
     )
+    made.router.redirect_slashes = False  # would answer with an address made of the Host header
+    return made
 
 
 class _Server:
@@ -184,6 +193,9 @@ class _Server:
                 )  # fmt: skip
             except BridlewayError as error:
                 return _json(of(error), error.http_status)
+            except Exception as error:
+                log_place(error)
+                return _failed(500, "The server failed.")
 
         return answer
 
@@ -240,6 +252,8 @@ class _Server:
         return await self.kick_off(request, "group", group, f"/Group/{group}/$export")
 
     async def kick_off(self, request: Request, level: str, group: str, path: str) -> Response:
+        if request.method == "HEAD":
+            raise _Answered(405, "Start an export by GET or POST.")
         caller = await self.caller(request)
         if not _accepts(request.headers.getlist("accept"), _JSON_TYPES):
             raise _Answered(406, "Accept application/fhir+json.")
@@ -530,7 +544,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     words = {404: "There is nothing at this address.", 405: "This method is not supported here."}
     return _failed(status, words.get(status, "The request failed."), headers)
-
-
-async def _any_error(request: Request, error: Exception) -> Response:
-    return _failed(500, "The server failed.")

@@ -90,7 +90,7 @@ class Wire:
         self._credentials = credentials
         self._insecure = insecure
         self._origins = {origin(self.base), *map(origin, trusted)}
-        self._attempts = attempts
+        self.attempts = attempts
         self._sleep = sleep
         self.clock = clock
         self._until = clock() + patience
@@ -126,7 +126,7 @@ class Wire:
 
     def again(self, do: Callable[[], Any], what: str) -> Any:
         """Do something that may raise Retry, and wait longer each time. Raises Fault in the end."""
-        for attempt in range(self._attempts):
+        for attempt in range(self.attempts):
             try:
                 return do()
             except Retry as error:

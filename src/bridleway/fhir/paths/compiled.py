@@ -242,7 +242,7 @@ def _ordered(operator: str) -> Callable[[Items, Items], bool | None]:
     wanted = {"<": (-1,), "<=": (-1, 0), ">": (1,), ">=": (1, 0)}[operator]
 
     def run(left: Items, right: Items) -> bool | None:
-        one_, other = one(left), one(right)
+        one_, other = _pair(left, right)
         if one_ is None or other is None or one_[0] is None or other[0] is None:
             return None
         found = order(one_, other)
@@ -262,8 +262,13 @@ _TRUTHS: dict[str, Callable[[Items, Items], bool | None]] = {
 }
 
 
+def _pair(left: Items, right: Items) -> tuple[Item | None, Item | None]:
+    """Return the only item of each; where one side is empty, the other may be anything."""
+    return (one(left), one(right)) if left and right else (None, None)
+
+
 def _add(left: Items, right: Items) -> Items:
-    one_, other = one(left), one(right)
+    one_, other = _pair(left, right)
     if one_ is None or other is None:
         return NOTHING
     if isinstance(one_[0], str) and isinstance(other[0], str):
@@ -283,7 +288,7 @@ def _joined(left: str, right: str) -> Items:
 
 def _arithmetic(operator: str) -> Callable[[Items, Items], Items]:
     def run(left: Items, right: Items) -> Items:
-        one_, other = one(left), one(right)
+        one_, other = _pair(left, right)
         return NOTHING if one_ is None or other is None else _calculated(operator, one_, other)
 
     return run
@@ -443,9 +448,7 @@ class _Compiler:
                 return None if found is None else name in r4.kinds(found[1])
 
             return _Part(lambda item, env: boolean(is_(item, env)), _BOOLEAN, is_)
-        if of.types is not None and not any(
-            name in r4.kinds(kind) or kind in r4.kinds(name) for kind in of.types
-        ):
+        if of.types is not None and not any(name in r4.kinds(kind) for kind in of.types):
             self._wrong(
                 f"Nothing here is of type '{name}'.",
                 f"What is here is of type {', '.join(sorted(of.types)[:5])}.",

@@ -1,0 +1,397 @@
+"""Turns a policy into walks, one per kind of place, as resources first reach it.
+
+A walk takes a value and the job and returns what leaves in its place, None for nothing; it raises
+Wrong where the value is not what its type says, so that nothing passes because it was unexpected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bridleway.fhir import r4, resources
+from bridleway.fhir.automaton import NO_RULE, Arrival, Automaton, Place
+from bridleway.fhir.methods import generalize, keep, method, redact
+from bridleway.fhir.paths.compiled import compile_test
+from bridleway.fhir.policy import Policy, Rule
+from bridleway.fhir.references import ABSENT, is_id, own_reference
+from bridleway.fhir.resources import Wrong
+from bridleway.fhir.walks import MAX_TEXT, Job, Spot, Tools, Walk, number, text
+
+_DROPS = ("redact", "remove")
+_MEANS = ("modifierExtension", "implicitRules")  # they change what the rest means
+PSEUDED = {
+    "security": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            "code": "PSEUDED",
+        }
+    ]
+}
+
+
+class Walks:
+    """The walks of one policy with one set of tools, made as they are needed."""
+
+    def __init__(self, policy: Policy, tools: Tools) -> None:
+        self.policy = policy
+        self.tools = tools
+        self.automaton = Automaton([rule.path for rule in policy.rules])
+        self._roots: dict[str, Walk | None] = {}
+        self._places: dict[tuple[Place, Spot, bool], Walk | None] = {}
+        self._plain = redact.is_plain(policy.parameters)
+        self._anywhere = min(
+            (
+                number
+                for number, rule in enumerate(policy.rules)
+                if rule.path.start != "type" and not self._drops(number)
+            ),
+            default=NO_RULE,
+        )
+
+    def released(self, type_name: str) -> bool:
+        """Tell whether resources of a type leave at all."""
+        return self.root(type_name) is not None
+
+    def root(self, type_name: str, *, inside: bool = False) -> Walk | None:
+        """Return the walk of a whole resource, None if no such resource leaves.
+
+        inside: it is contained in another, so its id is known inside that one alone.
+        """
+        key = f"#{type_name}" if inside else type_name
+        if key not in self._roots:
+            self._roots[key] = None  # for what contains itself
+            self._roots[key] = self._rooted(type_name, inside)
+        return self._roots[key]
+
+    def _rooted(self, type_name: str, inside: bool) -> Walk | None:
+        arrival = self.automaton.root(type_name)
+        if self.policy.is_own and not arrival.asked and not self._names(type_name, arrival.place):
+            return None
+        return self._chosen(
+            arrival, lambda place: self._resource(place, type_name, inside), type_name
+        )
+
+    def _names(self, type_name: str, place: Place) -> bool:
+        """Tell whether a policy says something of this type of resource itself."""
+        return any(
+            not self._drops(n) and self.policy.rules[n].path.name == type_name
+            for n in ({number for number, _ in place.states} | ({place.best} - {NO_RULE}))
+        )
+
+    def _chosen(
+        self, arrival: Arrival, settled: Callable[[Place], Walk | None], type_name: str
+    ) -> Walk | None:
+        """Return the walk of an arrival; conditions are asked about each element as it comes."""
+        if not arrival.asked:
+            return settled(arrival.place)
+        tests = [
+            (1 << bit, compile_test(asked, type_name, as_of=self.tools.as_of))
+            for bit, (asked, _, _) in enumerate(arrival.asked)
+        ]
+        known: dict[int, Walk | None] = {}
+
+        def walk(value: Any, job: Job) -> Any:
+            answers = 0
+            for bit, test in tests:
+                if test(value, job.resource):
+                    answers |= bit
+            if answers not in known:
+                known[answers] = settled(self.automaton.settled(arrival, answers))
+            chosen = known[answers]
+            return None if chosen is None else chosen(value, job)
+
+        return walk
+
+    def _rule(self, place: Place) -> Rule | None:
+        return None if place.best == NO_RULE else self.policy.rules[place.best]
+
+    def _method(self, place: Place) -> Any:
+        rule = self._rule(place)
+        return method(rule.method if rule else self.policy.default)
+
+    def _drops(self, number: int) -> bool:
+        rule = self.policy.rules[number]
+        return rule.method == "remove" or (rule.method == "redact" and self._is_plain)
+
+    @property
+    def _is_plain(self) -> bool:
+        return redact.is_plain(self.policy.parameters)
+
+    def _dead(self, place: Place) -> bool:
+        """Tell whether nothing at or below a place can leave."""
+        if place.best == NO_RULE:
+            dropped = self.policy.default == "redact"
+        else:
+            dropped = self._drops(place.best)
+        return (
+            dropped
+            and self._anywhere >= place.best
+            and all(self._drops(number) for number, _ in place.states)
+        )
+
+    def at(self, arrival: Arrival, spot: Spot) -> Walk | None:
+        """Return the walk of one value that was reached."""
+        return self._chosen(arrival, lambda place: self._settled(place, spot), spot.type)
+
+    def _settled(self, place: Place, spot: Spot) -> Walk | None:
+        spot = Spot(spot.type, spot.owner, spot.name, place.head)
+        own = self.policy.is_own
+        if self._dead(place):
+            return self._meaning if own and spot.name in _MEANS else None
+        key = (place, spot, own)
+        if key not in self._places:
+            self._places[key] = self._made(place, spot)
+        return self._places[key]
+
+    def _made(self, place: Place, spot: Spot) -> Walk | None:
+        rule, part = self._rule(place), self._method(place)
+        if spot.type in r4.PRIMITIVES:
+            if self.policy.is_own and spot.name == "id":
+                return None  # of an element; references inside a resource do not use it
+            leaf = part.leaf(spot, rule, self.tools)
+            kept = leaf is keep.leaf(spot, None, self.tools)
+            return leaf if kept else self._tagged(leaf, part)
+        if spot.type == "Resource":
+            return self._inside
+        if self.policy.is_own and spot.type == "Reference":
+            return own_reference(self.tools)
+        made = part.whole(spot, rule, self.tools)
+        if made is not NotImplemented:
+            return self._tagged(made, part)
+        if self.policy.is_own:
+            short = self._short(place)
+            if short is not None:
+                return short
+        return self._object(place, spot)
+
+    def _tagged(self, walk: Walk | None, part: Any) -> Walk | None:
+        """Note what was done, for the labels of resources; own policies have one for all."""
+        if self.policy.is_own or not part.TAG:
+            return walk
+        tag = part.TAG
+        if walk is None:
+
+            def left_out(value: Any, job: Job) -> None:
+                job.tags.add(tag)
+
+            return left_out
+
+        inner = walk
+
+        def tagged(value: Any, job: Job) -> Any:
+            job.tags.add(tag)
+            return inner(value, job)
+
+        return tagged
+
+    def _short(self, place: Place) -> Walk | None:
+        """Return the quick walk of codes of which system and code leave, if this is one."""
+        if place.type not in ("Coding", "CodeableConcept") or place.states:
+            return None
+        kept = {
+            name for name in r4.elements(place.type) if self.child(place, name) is not None
+        }  # fmt: skip
+        if place.type == "Coding" and kept == {"system", "code"}:
+            if all(self.child(place, name) is text for name in kept):
+                return generalize.coding(lambda system, code: (system, code), needs_system=True)
+        if place.type == "CodeableConcept" and kept == {"coding"}:
+            element = r4.elements(place.type)["coding"]
+            arrival = self.automaton.below(place, element)
+            one = self.at(arrival, Spot("Coding", place.type, "coding", False))
+            if one is not None and getattr(one, "__qualname__", "").startswith("coding."):
+                return generalize.concept(one)
+        return None
+
+    def child(self, place: Place, key: str) -> Walk | None:
+        """Return the walk of one element of a place. Raises Wrong for an unknown one."""
+        known = r4.elements(place.type)
+        element = known.get(key)
+        if element is None and key.startswith("_"):
+            return self._beside(place, known.get(key[1:]))
+        if element is None:
+            if self.policy.is_own:
+                return None
+            raise Wrong(resources.UNKNOWN)
+        arrival = self.automaton.below(place, element)
+        walk = self.at(arrival, Spot(element.type, place.type, key, False))
+        if walk is None:
+            return None
+        if not element.many:
+            return walk
+        return generalize.LISTS.get(walk) or _each(walk, element.type in r4.PRIMITIVES)
+
+    def _beside(self, place: Place, element: r4.Element | None) -> Walk | None:
+        """Return the walk of what stands beside a primitive value: its id and extensions."""
+        if element is None or element.type not in r4.PRIMITIVES:
+            if self.policy.is_own:
+                return None
+            raise Wrong(resources.UNKNOWN)
+
+        def settled(at: Place) -> Walk | None:
+            beside = Place("Element", at.states, at.best, at.head)
+            return None if self._dead(beside) else self._object(beside, Spot("Element", "", "", False))
+
+        walk = self._chosen(self.automaton.below(place, element), settled, element.type)
+        if walk is None:
+            return None
+        return _each(walk, True) if element.many else walk
+
+    def _object(self, place: Place, spot: Spot) -> Walk:
+        return _object(_Children(self, place), _required(place.type), self.policy.is_own)
+
+    def _resource(self, place: Place, type_name: str, inside: bool) -> Walk:
+        children = _Children(self, place)
+        if self.policy.is_own:
+            children.update(resourceType=None, id=None, meta=None)
+            if inside:
+                return _contained(_object(children, _required(type_name), True), type_name)
+            return _own_root(children, _required(type_name), type_name, self.tools)
+        children["resourceType"] = text
+        return _object(children, frozenset(), False)
+
+    def _inside(self, value: Any, job: Job) -> Any:
+        """Walk a resource inside another by the rules of its own type."""
+        if type(value) is not dict or type(value.get("resourceType")) is not str:
+            raise Wrong(resources.SHAPE)
+        name = value["resourceType"]
+        if not r4.is_resource(name):
+            raise Wrong(resources.NO_RESOURCE)
+        walk = self.root(name, inside=True)
+        if walk is None:
+            return None
+        around, job.resource = job.resource, value
+        try:
+            return walk(value, job)
+        finally:
+            job.resource = around
+
+    def _meaning(self, value: Any, job: Job) -> None:
+        if value not in (None, [], ""):
+            raise Wrong(resources.MODIFIER)
+
+
+class _Children(dict[str, Walk | None]):
+    """The walks of a place's elements by name, each made when it is first met."""
+
+    def __init__(self, walks: Walks, place: Place) -> None:
+        super().__init__()
+        self._walks = walks
+        self._place = place
+
+    def __missing__(self, key: str) -> Walk | None:
+        walk = self._walks.child(self._place, key)
+        if key.removeprefix("_") in r4.elements(self._place.type):
+            self[key] = walk  # others are not kept: there is no end of them
+        return walk
+
+
+def _required(type_name: str) -> frozenset[str]:
+    return frozenset(e.name for e in r4.elements(type_name).values() if e.required)
+
+
+def _object(children: _Children, required: frozenset[str], is_own: bool) -> Walk:
+    def walk(value: Any, job: Job) -> Any:
+        if type(value) is not dict:
+            raise Wrong(resources.SHAPE)
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            child = children[key]
+            if child is None:
+                continue
+            if child is text:  # the most frequent, without a call
+                if type(item) is not str:
+                    raise Wrong(resources.SHAPE)
+                if len(item) > MAX_TEXT:
+                    raise Wrong(resources.TOO_LONG)
+                out[key] = item
+                continue
+            if child is number and type(item) is float and (item > 1 or item < -1):
+                out[key] = item
+                continue
+            made = child(item, job)
+            if made is not None:
+                out[key] = made
+            elif is_own and key in required:
+                _mark_absent(out, key, item)
+        return out or None
+
+    return walk
+
+
+def _mark_absent(out: dict[str, Any], key: str, item: Any) -> None:
+    """Say that a required element is masked, as FHIR does (extension data-absent-reason)."""
+    if type(item) is list:
+        out[key] = [ABSENT]
+    elif type(item) is dict:
+        out[key] = ABSENT
+    else:
+        out[f"_{key}"] = ABSENT
+
+
+def _each(walk: Walk, is_primitive: bool) -> Walk:
+    def walked(value: Any, job: Job) -> Any:
+        if type(value) is not list:
+            raise Wrong(resources.SHAPE)
+        if len(value) == 1:
+            made = walk(value[0], job)
+            return None if made is None else [made]
+        if is_primitive and None in value:  # it keeps its place beside extensions
+            kept = [None if item is None else walk(item, job) for item in value]
+            return kept if any(one is not None for one in kept) else None
+        several = []
+        for item in value:
+            made = walk(item, job)
+            if made is not None:
+                several.append(made)
+        return several or None
+
+    return walked
+
+
+def _own_root(
+    children: _Children, required: frozenset[str], type_name: str, tools: Tools
+) -> Walk:
+    """Return the walk of a resource of an own policy: as `_object`, with its pseudonym as id."""
+    pseudonym = tools.keys.pseudonym
+
+    def walk(value: Any, job: Job) -> dict[str, Any]:
+        identifier = value.get("id")
+        if not is_id(identifier):
+            raise Wrong(resources.NO_ID)
+        out: dict[str, Any] = {
+            "resourceType": type_name,
+            "id": pseudonym(type_name, identifier).hex(),
+            "meta": PSEUDED,
+        }
+        for key, item in value.items():
+            child = children[key]
+            if child is None:
+                continue
+            if child is text:
+                if type(item) is not str:
+                    raise Wrong(resources.SHAPE)
+                if len(item) > MAX_TEXT:
+                    raise Wrong(resources.TOO_LONG)
+                out[key] = item
+                continue
+            made = child(item, job)
+            if made is not None:
+                out[key] = made
+            elif key in required:
+                _mark_absent(out, key, item)
+        return out
+
+    return walk
+
+
+def _contained(body: Walk, type_name: str) -> Walk:
+    def walk(value: Any, job: Job) -> dict[str, Any]:
+        made: dict[str, Any] = {"resourceType": type_name}
+        identifier = value.get("id")
+        name = job.local.get(f"#{identifier}") if type(identifier) is str else None
+        if name is not None:
+            made["id"] = name.removeprefix("#")
+        return {**made, **(body(value, job) or {})}
+
+    return walk

@@ -1,0 +1,316 @@
+"""One resource in, what leaves of it out: a policy at work on one line after another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+from bridleway.fhir import r4, resources
+from bridleway.fhir.build import Walks
+from bridleway.fhir.index import DEAD_UNDATED, Index, facts, short
+from bridleway.fhir.policy import Policy
+from bridleway.fhir.references import is_id, target
+from bridleway.fhir.resources import Wrong
+from bridleway.fhir.subjects import patient_of, references_in, subject_text
+from bridleway.fhir.walks import Job, Tools
+
+MAX_LINE = 16 << 20
+_TAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+_MOST_KEPT = 50_000
+
+# Digits and points become d, so that a run of them is found as fast as a text is searched. A number
+# that has fewer is a double, if it is not so small that it becomes zero.
+_SHAPE = bytes(ord("d") if chr(n) in "0123456789." else n for n in range(256))
+_LONG = b"d" * 17
+_NUMBER = re.compile(rb"-?[\d.]+(?:[eE][+-]?\d+)?")
+_RESOURCES = frozenset(r4.resource_types())
+
+
+class Held:
+    """Who is held back, and what was found to be rejected in an earlier pass.
+
+    classes: (year of birth's band, number of the rest) too few look like; names: resources.
+    """
+
+    def __init__(
+        self,
+        classes: frozenset[tuple[int, int]] = frozenset(),
+        names: frozenset[int] = frozenset(),
+        width: int | None = 1,
+    ) -> None:
+        self.classes, self.names, self.width = classes, names, width
+
+    def person(self, record: Any) -> bool:
+        """Tell whether a patient of the index is held back."""
+        return bool(self.classes) and self.look(record) in self.classes
+
+    def look(self, record: Any) -> tuple[int, int]:
+        """Return the class of a patient of the index."""
+        return band(int(record["birth"]), self.width), int(record["rest"])
+
+
+def band(year: int, width: int | None) -> int:
+    """Return the first year of a band, 0 where birth does not leave."""
+    return 0 if width is None else year - year % width
+
+
+class Engine:
+    """A policy with its keys and, after the first pass, the index of the source."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        tools: Tools,
+        index: Index | None = None,
+        held: Held | None = None,
+    ) -> None:
+        self.policy = policy
+        self.index = index
+        self.held = held or Held()
+        released = self._released if policy.is_own and index is not None else None
+        self.tools = replace(tools, released=released)
+        self.walks = Walks(policy, self.tools)
+        self._people: dict[str, tuple[int, int, str]] = {}
+        self._scope = policy.shift_scope
+        self._job = Job()
+        self.counts = self._job.counts
+
+    def parse(self, line: bytes) -> dict[str, Any]:
+        """Read one resource. Raises Wrong."""
+        if len(line) > MAX_LINE:
+            raise Wrong(resources.TOO_LONG)
+        try:
+            found = orjson.loads(line)
+        except (orjson.JSONDecodeError, RecursionError):
+            raise Wrong(resources.UNREADABLE) from None
+        shape = line.translate(_SHAPE)
+        if _LONG in shape:
+            _require_exact(line, shape)
+        if type(found) is not dict:
+            raise Wrong(resources.NO_RESOURCE)
+        kind = found.get("resourceType")
+        if type(kind) is not str or kind not in _RESOURCES:
+            raise Wrong(resources.NO_RESOURCE)
+        return found
+
+    def taken(self, line: bytes, file: str = "") -> bytes:
+        """Return what leaves of a line, with a line's end. Raises Wrong."""
+        made = self.anonymise(self.parse(line), file)
+        if self._job.tiny:
+            _require_small(line)
+        return orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
+
+    def anonymise(self, resource: dict[str, Any], file: str = "") -> dict[str, Any]:
+        """Return what leaves of a resource. Raises Wrong where nothing may."""
+        kind = resource["resourceType"]
+        walk = self.walks.root(kind)
+        if walk is None:
+            raise Wrong(resources.NOT_RELEASED)
+        job = self._job
+        job.resource = resource
+        job.tiny = False
+        if self.held.names:
+            self._require_shared(resource, kind)
+        told = subject_text(resource, kind) if self._scope == "patient" else None
+        known = self._people.get(told) if told is not None else None
+        if known is None:
+            known = self._about(resource, kind, file)
+            if told is not None:
+                if len(self._people) >= _MOST_KEPT:
+                    self._people.clear()
+                self._people[told] = known
+        job.shift, job.year, refused = known
+        if refused and self.policy.is_own:
+            raise Wrong(refused)
+        job.local = self._inside(resource, kind) if "contained" in resource else _NONE
+        try:
+            made = walk(resource, job)
+        except RecursionError:
+            raise Wrong(resources.TOO_DEEP) from None
+        if made is None:
+            raise Wrong(resources.NOT_RELEASED)
+        if job.tags:
+            _label(made, job.tags)
+            job.tags.clear()
+        return made  # type: ignore[no-any-return]
+
+    def looks(self, patient: Mapping[str, Any]) -> bytes:
+        """Return what of a Patient would leave besides its year of birth and exact death."""
+        try:
+            made = dict(self.anonymise(dict(patient)))
+        except Wrong:
+            return b""
+        for name in ("id", "meta"):
+            made.pop(name, None)
+        if self.bands_births:
+            made.pop("birthDate", None)
+        if made.pop("deceasedDateTime", None) or made.get("deceasedBoolean") is True:
+            made["deceasedBoolean"] = True
+        else:
+            made.pop("deceasedBoolean", None)
+        return orjson.dumps(made, option=orjson.OPT_SORT_KEYS)
+
+    @property
+    def bands_births(self) -> bool:
+        """Whether the width of bands of birth years is the run's to choose."""
+        return any(r.settings.get("hierarchy") == "birth-years" for r in self.policy.rules)
+
+    def _require_shared(self, resource: dict[str, Any], kind: str) -> None:
+        """Hold back what an earlier pass rejected."""
+        if is_id(resource.get("id")):
+            name = short(self.tools.keys.pseudonym(kind, resource["id"]))
+            if name in self.held.names:
+                raise Wrong(resources.PATIENT_HELD)
+
+    def _about(self, resource: dict[str, Any], kind: str, file: str) -> tuple[int, int, str]:
+        """Return the shift of a resource's dates, the year from which ages are taken, and why
+        nothing may leave."""
+        if self._scope == "patient":
+            return self._person(patient_of(resource), resource)
+        scopes = {"resource": str(resource.get("id", "")), "file": file, "folder": ""}
+        shift = self.tools.keys.shift(scopes[self._scope].encode(), self.tools.shift_days)
+        death = facts(resource)[1] if kind == "Patient" else 0
+        return shift, self._reference_year(death), ""
+
+    def _reference_year(self, death: int) -> int:
+        return death if death > 0 else self.tools.as_of.year
+
+    def _person(self, patient: str | None, resource: dict[str, Any]) -> tuple[int, int, str]:
+        """Return a patient's shift, reference year, and why nothing of them may leave."""
+        keys, days = self.tools.keys, self.tools.shift_days
+        if patient is not None and is_id(patient):
+            number = short(keys.pseudonym("Patient", patient))
+        else:
+            number = self._owner(resource)
+        if not number:
+            own = keys.pseudonym(resource["resourceType"], str(resource.get("id")))
+            return keys.shift(own[:8], days), self.tools.as_of.year, ""
+        shift = keys.shift(number.to_bytes(8), days)
+        if self.index is None:
+            death = facts(resource)[1] if resource["resourceType"] == "Patient" else 0
+            return shift, self._reference_year(death), ""
+        record = self.index.person(number)
+        if record is None:
+            return shift, self.tools.as_of.year, resources.PATIENT_ABSENT
+        refused = ""
+        if number in self.held.names or self.held.person(record):
+            refused = resources.PATIENT_HELD
+        death = int(record["death"])
+        return shift, self._reference_year(0 if death == DEAD_UNDATED else death), refused
+
+    def _owner(self, resource: dict[str, Any]) -> int:
+        """Return the patient of a resource that names none, by what it refers to."""
+        if self.index is None:
+            return 0
+        owners = set()
+        for told in references_in(resource):
+            found = target(told)
+            if found is None:
+                continue
+            name = short(self.tools.keys.pseudonym(*found))
+            owner = name if found[0] == "Patient" else self.index.owner(name)
+            if owner:
+                owners.add(owner)
+        # Of several patients' none is the one by whom dates could be moved.
+        return owners.pop() if len(owners) == 1 else 0
+
+    def _inside(self, resource: dict[str, Any], kind: str) -> dict[str, str | None]:
+        """Return what references to contained resources become, None where none leaves."""
+        local: dict[str, str | None] = {}
+        contained = resource["contained"]
+        for one in contained if type(contained) is list else ():
+            if type(one) is not dict or type(one.get("id")) is not str:
+                continue
+            inner = one.get("resourceType")
+            leaves = (
+                type(inner) is str
+                and inner in _RESOURCES
+                and self.walks.root(inner, inside=True) is not None
+            )
+            if not self.policy.is_own:
+                continue
+            told = f"{kind}/{resource.get('id')}#{one['id']}"
+            name = self.tools.keys.pseudonym("contained", told).hex()
+            local[f"#{one['id']}"] = f"#{name}" if leaves else None
+        return local
+
+    def _released(self, name: bytes) -> bool:
+        """Tell whether a resource leaves: it is in the source, and not held back."""
+        if self.index is None:
+            return True
+        number = short(name)
+        if number in self.held.names:
+            return False
+        if not self.held.classes and not self.held.names:
+            return self.index.holds(number)
+        owner = self.index.owner(number)
+        if not owner:
+            return self.index.holds(number)
+        record = self.index.person(owner)
+        return record is not None and owner not in self.held.names and not self.held.person(record)
+
+
+_NONE: dict[str, str | None] = {}
+
+Wanted = Callable[[dict[str, Any]], bool]
+
+
+def _label(made: dict[str, Any], tags: set[str]) -> None:
+    """Add security labels of what was done, as Microsoft's engine does."""
+    meta = made.get("meta")
+    meta = dict(meta) if type(meta) is dict else {}
+    present = [one for one in meta.get("security", ()) if type(one) is dict]
+    known = {one.get("code") for one in present}
+    meta["security"] = present + [_tag(tag) for tag in sorted(tags) if tag not in known]
+    made["meta"] = meta
+
+
+def _tag(tag: str) -> dict[str, str]:
+    # Microsoft's own three have no system: HL7 has no such codes.
+    if tag in ("PERTURBED", "SUBSTITUTED", "GENERALIZED"):
+        return {"code": tag}
+    return {"system": _TAGS, "code": tag}
+
+
+def _require_small(line: bytes) -> None:
+    """Refuse numbers so small that a double does not hold them."""
+    for mark in (b"e-", b"E-"):
+        place = line.find(mark)
+        while place >= 0:
+            start = place
+            if line[place + 2 : place + 5].isdigit():
+                while line[start - 1 : start].isdigit() or line[start - 1 : start] == b".":
+                    start -= 1
+            if start < place and line[:start].rstrip(b"- \t\r\n")[-1:] in (b":", b",", b"["):
+                found = _NUMBER.match(line, start)
+                _require_double(found[0] if found else b"")
+            place = line.find(mark, place + 2)
+
+
+def _require_exact(line: bytes, shape: bytes) -> None:
+    """Refuse numbers of more digits than a double holds."""
+    place = shape.find(_LONG)
+    while place >= 0:
+        before = line[max(0, place - 8) : place].rstrip(b"- \t\r\n")[-1:]
+        found = _NUMBER.match(line, place)
+        end = found.end() if found else place + 1
+        if found is not None and before in (b":", b",", b"["):
+            _require_double(found[0])
+        place = shape.find(_LONG, end)
+
+
+def _require_double(told: bytes) -> None:
+    try:
+        exact, near = Decimal(told.decode()), float(told)
+    except (InvalidOperation, ValueError):
+        return  # digits and points in a text, no number
+    is_whole = b"." not in told and b"e" not in told.lower()
+    if is_whole and -(1 << 63) <= exact < 1 << 64:
+        return  # kept as an integer
+    if Decimal(repr(near)) != exact:
+        raise Wrong(resources.NUMBERS)

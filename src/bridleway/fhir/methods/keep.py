@@ -1,0 +1,23 @@
+"""keep: a value leaves as it is, if it is what its type says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridleway.fhir.policy import Rule
+from bridleway.fhir.r4 import PRIMITIVES
+from bridleway.fhir.walks import KEEPS, Spot, Tools, Walk
+
+NAME = "keep"
+SETTINGS: frozenset[str] = frozenset()
+TAG = ""
+
+
+def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
+    """Keep a value; other kinds of value than the type's reject the resource."""
+    return KEEPS[PRIMITIVES[spot.type]]
+
+
+def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
+    """Walk the parts."""
+    return NotImplemented

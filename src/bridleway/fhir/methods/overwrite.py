@@ -1,0 +1,27 @@
+"""overwrite: what Bahmni calls fixed: one constant text in place of every value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridleway.fhir.policy import Rule
+from bridleway.fhir.walks import Job, Spot, Tools, Walk
+
+NAME = "overwrite"
+SETTINGS = frozenset({"value"})
+TAG = "SUBSTITUTED"
+
+
+def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
+    """Replace a text by the rule's value."""
+    told = str(rule.settings.get("value", "")) if rule else ""
+
+    def walk(value: Any, job: Job) -> str | None:
+        return told or None
+
+    return walk
+
+
+def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
+    """Walk the parts."""
+    return NotImplemented
