@@ -20,7 +20,8 @@ Item: TypeAlias = tuple[Any, str, Any]
 Items: TypeAlias = list[Item]
 
 MAX_TEXT = 20_000_000  # characters that an expression may make
-EXACT = Context(prec=50, traps=[InvalidOperation, DivisionByZero, Overflow])
+# Exact for all numbers of up to 50 digits; what is far beyond those has no value.
+EXACT = Context(prec=50, Emax=60, Emin=-60, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 TRUE: Items = [(True, "System.Boolean", None)]
 FALSE: Items = [(False, "System.Boolean", None)]
