@@ -81,6 +81,10 @@ def read_token(path: Path) -> str:
     return token
 
 
+class _UnknownCode(Exception):
+    """The server does not know a code."""
+
+
 def _checked(base: str, token: str) -> str:
     """Return a server's base address. Raises UsageError for one that is none, or unsafe."""
     try:
@@ -171,8 +175,9 @@ class Server:
         query = [("system", self._system), ("code", code)]
         query += [("version", self._version)] if self._version else []
         query += [("property", "parent"), ("property", "inactive")]
-        told = self._ask("CodeSystem/$lookup", urlencode(query, quote_via=quote), unknown=True)
-        if told is None:
+        try:
+            told = self._ask("CodeSystem/$lookup", query)
+        except _UnknownCode:
             return None
         found = _found(_parameters(told, "$lookup"))
         self._keep(asked, {"parents": list(found.parents), "inactive": found.inactive,
@@ -190,10 +195,11 @@ class Server:
             return str(kept)
         query = [("system", self._system), ("codeA", general), ("codeB", special)]
         query += [("version", self._version)] if self._version else []
-        told = self._ask("CodeSystem/$subsumes", urlencode(query, quote_via=quote), unknown=True)
-        if told is None:
+        try:
+            told = self._ask("CodeSystem/$subsumes", query)
+        except _UnknownCode:
             raise UsageError("The terminology server does not know one of two codes.",
-                             "Look them up first.")  # fmt: skip
+                             "Look them up first.") from None  # fmt: skip
         for one in _parameters(told, "$subsumes"):
             if one.get("name") == "outcome" and one.get("valueCode") in _OUTCOMES:
                 self._keep(asked, one["valueCode"])
@@ -218,7 +224,7 @@ class Server:
         taken, more = 0, True
         while more:
             query = [("url", url), ("count", str(PAGE)), ("offset", str(taken))]
-            told = self._ask("ValueSet/$expand", urlencode(query, quote_via=quote))
+            told = self._ask("ValueSet/$expand", query)
             codes, total = _page(told, self._system)
             before = len(found)
             found.update(codes)
@@ -233,17 +239,19 @@ class Server:
         self._keep(asked, sorted(found))
         return frozenset(found)
 
-    def _ask(self, operation: str, query: str, *, unknown: bool = False) -> Any:
-        """Return an answer's JSON; None where `unknown` is allowed and the code is so."""
-        status, body = self._answered(f"{self._base}/{operation}?{query}", operation)
+    def _ask(self, operation: str, query: list[tuple[str, str]]) -> Any:
+        """Return an answer's JSON. Raises _UnknownCode where it says that a code is unknown."""
+        address = f"{self._base}/{operation}?{urlencode(query, quote_via=quote)}"
+        status, body = self._answered(address, operation)
         name = operation.rsplit("/", 1)[-1]
         if status == 200:
             try:
                 return json.loads(body)
             except (ValueError, RecursionError):
                 raise _strange(name) from None
-        if unknown and _issue_codes(body) & _UNKNOWN.get(status, frozenset()):
-            return None
+        about_code = operation.startswith("CodeSystem/")
+        if about_code and _issue_codes(body) & _UNKNOWN.get(status, frozenset()):
+            raise _UnknownCode
         if status in (401, 403):
             raise Fault(f"The terminology server does not permit {name} ({status}).",
                         "Name a `token_file` with a token that is still good.")  # fmt: skip
