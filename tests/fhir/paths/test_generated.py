@@ -124,7 +124,8 @@ def _expression(draw: st.DrawFn, kind: str, depth: int) -> str:
         if form == "iif":
             return f"iif({inner('boolean')}, {inner('text')}, {inner('text')})"
         if form == "toString":
-            return f"({inner('number')}).toString()"
+            # A decimal's last zeros are written by some engines only.
+            return f"(({inner('number')}) div 1).toString()"
         return f"({inner('text')} {form} {inner('text')})"
     if kind == "number":
         form = draw(

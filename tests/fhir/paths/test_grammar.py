@@ -139,3 +139,11 @@ def test_endless_expressions_are_refused(text: str) -> None:
 def test_long_lists_of_alternatives_fit() -> None:
     """A hundred and fifty addresses of systems are no deep expression."""
     parse(" or ".join(f"system = 'urn:{number}'" for number in range(150)))
+
+
+def test_brackets_within_brackets_are_bounded() -> None:
+    """Fifty fit, a hundred do not."""
+    assert parse("(" * 50 + "a" + ")" * 50) == A
+    parse("iif(" * 50 + "a" + ", b)" * 50)
+    with pytest.raises(UsageError, match="nested more than 60 deep"):
+        parse("iif(" * 100 + "a" + ", b)" * 100)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from bridleway.errors import UsageError
+from bridleway.fhir.paths.compiled import compile_expression, compile_test
 from bridleway.fhir.paths.grammar import parse
 from bridleway.fhir.paths.rules import RulePath, Step, parse_rule_path
 
@@ -126,3 +127,16 @@ def test_real_policies_are_read_whole(name: str, rules: int) -> None:
     assert len(paths) == rules
     for path in paths:
         assert parse_rule_path(path).text == path
+
+
+@pytest.mark.skipif(not POLICIES.is_dir(), reason="the sample policies are not here")
+def test_the_expressions_of_a_real_policy_give_years() -> None:
+    """Cumulus' cases for birth dates, as its file writes them."""
+    text = (POLICIES / "cumulus-ms-config.json").read_text(encoding="utf-8")
+    cases = re.findall(r'"cases": (\{.*?"\})', text)
+    assert len(cases) == 2
+    for case in map(json.loads, cases):
+        for predicate, replacement in case.items():
+            assert compile_test(parse(predicate), "date")("1974-12-25", {})
+            for told in ("1974-12-25", "1974-12", "1974"):
+                assert compile_expression(parse(replacement), "date")(told, {}) == ["1974"]

@@ -22,7 +22,9 @@ from bridleway.fhir.paths.nodes import (
 )
 from bridleway.fhir.paths.tokens import Token, tokens
 
-MAX_DEPTH = 200  # of the tree, so that neither reading nor running meets Python's own limit
+# So that neither reading nor running meets Python's own limit, whoever calls:
+MAX_DEPTH = 200  # of the tree, which a chain of steps or alternatives makes deep too
+MAX_OPEN = 60  # of brackets within brackets
 
 # How tightly each operator binds; the left one first among equals.
 _BINDS = {
@@ -121,14 +123,14 @@ class _Parser:
 
     def _made(self, tree: Expr, *parts: Expr | None) -> Expr:
         depth = 1 + max((self._depths[id(part)] for part in parts if part is not None), default=0)
-        self._check_depth(depth, tree.column)
+        self._check_depth(depth, MAX_DEPTH, tree.column)
         self._depths[id(tree)] = depth
         return tree
 
-    def _check_depth(self, depth: int, column: int) -> None:
-        if depth > MAX_DEPTH:
+    def _check_depth(self, depth: int, most: int, column: int) -> None:
+        if depth > most:
             raise wrong(
-                f"The expression is nested more than {MAX_DEPTH} deep.",
+                f"The expression is nested more than {most} deep.",
                 "Split it.",
                 column,
                 self._where,
@@ -136,7 +138,7 @@ class _Parser:
 
     def _expression(self, binds: int) -> Expr:
         self._open += 1
-        self._check_depth(self._open, self._now.column)
+        self._check_depth(self._open, MAX_OPEN, self._now.column)
         left = self._start()
         while True:
             word = self._now

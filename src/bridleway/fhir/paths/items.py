@@ -143,11 +143,31 @@ def member_items(item: Item, name: str) -> Items:
             return member_items((sibling, "Element", None), name)
         return NOTHING
     found: Items = []
-    for element in members(kind, name):
-        add_values(found, value, element.name, element.type)
-    if not kind:
-        add_values(found, value, name, "")
+    for key, inner, sibling_key, is_open in _reads(kind, name):
+        got = value.get(key)
+        if is_open or sibling_key in value:
+            add_values(found, value, key, inner)
+        elif isinstance(got, list):
+            found += [(each, inner, None) for each in got if each is not None]
+        elif got is not None:
+            found.append((got, inner, None))
     return found
+
+
+@cache
+def _reads(kind: str, name: str) -> tuple[tuple[str, str, str, bool], ...]:
+    """Return what to read for a name: key, type, the key of siblings, whether the type is open."""
+    if not kind:
+        return ((name, "", f"_{name}", True),)
+    return tuple(
+        (
+            element.name,
+            element.type,
+            f"_{element.name}" if element.type in r4.PRIMITIVES else "",
+            element.type in ("Resource", "DomainResource"),
+        )
+        for element in members(kind, name)
+    )
 
 
 def add_values(found: Items, holder: dict[str, Any], key: str, kind: str) -> None:
