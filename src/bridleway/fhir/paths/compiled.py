@@ -17,23 +17,17 @@ from bridleway.errors import nearest
 from bridleway.fhir import r4
 from bridleway.fhir.paths import functions
 from bridleway.fhir.paths.items import (
-    EXACT,
     FALSE,
-    MAX_TEXT,
     NOTHING,
     TRUE,
     Item,
     Items,
-    Undecided,
     boolean,
-    distinct,
     equal,
-    equivalent,
     member_items,
     members,
     number,
     one,
-    order,
     own,
     real_type,
     text,
@@ -55,47 +49,25 @@ from bridleway.fhir.paths.nodes import (
     parts,
     wrong,
 )
+from bridleway.fhir.paths.operators import TRUTHS, VALUES, logic
 from bridleway.fhir.paths.patterns import BadPattern, pattern, substitution
+from bridleway.fhir.paths.running import Env, Run, Truth
 
 Expression: TypeAlias = Callable[[Any, Any], list[Any]]
 Test: TypeAlias = Callable[[Any, Any], bool]
 Types: TypeAlias = frozenset[str] | None  # what values can be; None where that stays open
-
-MAX_WORK = 2_000_000  # items looked at by one run of one expression
-
-
-class _Env:
-    """What all parts of an expression see in one run."""
-
-    __slots__ = ("context", "index", "left", "resource")
-
-    def __init__(self, context: Item, resource: Item) -> None:
-        self.context = context
-        self.resource = resource
-        self.index = 0
-        self.left = MAX_WORK
-
-    def spend(self, items: int) -> None:
-        """Count work. Raises Undecided where an expression looks at too much."""
-        self.left -= items
-        if self.left < 0:
-            raise Undecided("an expression looks at too many values")
-
-
-_Run: TypeAlias = Callable[[Item, _Env], Items]
-_Truth: TypeAlias = Callable[[Item, _Env], bool | None]
 
 
 @dataclass(frozen=True)
 class _Part:
     """A compiled expression: what it gives, of which types, and its truth if that is shorter."""
 
-    run: _Run
+    run: Run
     types: Types
-    own_truth: _Truth | None = None
+    own_truth: Truth | None = None
 
     @property
-    def truth(self) -> _Truth:
+    def truth(self) -> Truth:
         """What it says where a boolean is meant."""
         run = self.run
         return self.own_truth or (lambda this, env: truth(run(this, env)))
@@ -164,8 +136,8 @@ def _known(context_type: str) -> Types:
     return frozenset((context_type,))
 
 
-def _environment(node: Any, resource: Any, context_type: str) -> _Env:
-    return _Env(
+def _environment(node: Any, resource: Any, context_type: str) -> Env:
+    return Env(
         (node, real_type(node, context_type), None), (resource, real_type(resource, ""), None)
     )
 
@@ -176,145 +148,6 @@ def _plain(value: Any) -> Any:
         return value.text
     return float(value) if isinstance(value, Decimal) else value
 
-
-def _logic(operator: str, left: _Truth, right: _Truth) -> _Truth:
-    """Three-valued logic (FHIRPath N1, section 6.5); the right side only where it matters."""
-
-    def both(this: Item, env: _Env) -> bool | None:
-        one_ = left(this, env)
-        if one_ is False:
-            return False
-        other = right(this, env)
-        return other if one_ or other is False else None
-
-    def either(this: Item, env: _Env) -> bool | None:
-        one_ = left(this, env)
-        if one_ is True:
-            return True
-        other = right(this, env)
-        return other if one_ is False or other else None
-
-    def only_one(this: Item, env: _Env) -> bool | None:
-        one_, other = left(this, env), right(this, env)
-        return None if one_ is None or other is None else one_ is not other
-
-    def follows(this: Item, env: _Env) -> bool | None:
-        one_ = left(this, env)
-        if one_ is False:
-            return True
-        other = right(this, env)
-        return other if one_ or other else None
-
-    return {"and": both, "or": either, "xor": only_one, "implies": follows}[operator]
-
-
-def _all_equal(left: Items, right: Items) -> bool | None:
-    if not left or not right:
-        return None
-    if len(left) != len(right):
-        return False
-    answers = [equal(one_, other) for one_, other in zip(left, right, strict=True)]
-    return False if False in answers else None if None in answers else True
-
-
-def _all_equivalent(left: Items, right: Items) -> bool:
-    if len(left) != len(right):
-        return False
-    if len(left) > 1_000:
-        raise Undecided("two long lists are compared")
-    rest = list(right)
-    for item in left:
-        place = next((at for at, other in enumerate(rest) if equivalent(item, other)), None)
-        if place is None:
-            return False
-        del rest[place]
-    return True
-
-
-def _holds(items: Items, item: Items) -> bool | None:
-    wanted = one(item)
-    if wanted is None:
-        return None
-    return any(equal(each, wanted) is True for each in items)
-
-
-def _ordered(operator: str) -> Callable[[Items, Items], bool | None]:
-    wanted = {"<": (-1,), "<=": (-1, 0), ">": (1,), ">=": (1, 0)}[operator]
-
-    def run(left: Items, right: Items) -> bool | None:
-        one_, other = _pair(left, right)
-        if one_ is None or other is None or one_[0] is None or other[0] is None:
-            return None
-        found = order(one_, other)
-        return None if found is None else found in wanted
-
-    return run
-
-
-_TRUTHS: dict[str, Callable[[Items, Items], bool | None]] = {
-    "=": _all_equal,
-    "!=": lambda left, right: None if (same := _all_equal(left, right)) is None else not same,
-    "~": _all_equivalent,
-    "!~": lambda left, right: not _all_equivalent(left, right),
-    "in": lambda left, right: _holds(right, left),
-    "contains": lambda left, right: _holds(left, right),
-    **{operator: _ordered(operator) for operator in ("<", "<=", ">", ">=")},
-}
-
-
-def _pair(left: Items, right: Items) -> tuple[Item | None, Item | None]:
-    """Return the only item of each; where one side is empty, the other may be anything."""
-    return (one(left), one(right)) if left and right else (None, None)
-
-
-def _add(left: Items, right: Items) -> Items:
-    one_, other = _pair(left, right)
-    if one_ is None or other is None:
-        return NOTHING
-    if isinstance(one_[0], str) and isinstance(other[0], str):
-        return _joined(one_[0], other[0])
-    return _calculated("+", one_, other)
-
-
-def _join(left: Items, right: Items) -> Items:
-    return _joined(text(one(left)) or "", text(one(right)) or "")
-
-
-def _joined(left: str, right: str) -> Items:
-    if len(left) + len(right) > MAX_TEXT:
-        raise Undecided("an expression makes too long a text")
-    return [own(left + right)]
-
-
-def _arithmetic(operator: str) -> Callable[[Items, Items], Items]:
-    def run(left: Items, right: Items) -> Items:
-        one_, other = _pair(left, right)
-        return NOTHING if one_ is None or other is None else _calculated(operator, one_, other)
-
-    return run
-
-
-def _calculated(operator: str, left: Item, right: Item) -> Items:
-    one_, other = number(left), number(right)
-    if one_ is None or other is None or (operator in ("/", "div", "mod") and not other):
-        return NOTHING
-    # Whole numbers of data are small; those that expressions make stay within decimals.
-    first, second = EXACT.create_decimal(one_), EXACT.create_decimal(other)
-    made = {
-        "+": EXACT.add, "-": EXACT.subtract, "*": EXACT.multiply, "/": EXACT.divide,
-        "div": EXACT.divide_int, "mod": EXACT.remainder,
-    }[operator](first, second)  # fmt: skip
-    if operator == "div" or (isinstance(one_, int) and isinstance(other, int) and operator != "/"):
-        return [own(int(made))]
-    return [own(made)]
-
-
-_VALUES: dict[str, Callable[[Items, Items], Items]] = {
-    "+": _add,
-    "&": _join,
-    "|": lambda left, right: distinct([*left, *right]),
-    **{operator: _arithmetic(operator) for operator in ("-", "*", "/", "div", "mod")},
-}
 
 _SAME_TYPES = frozenset(
     {"first", "last", "tail", "take", "skip", "single", "distinct", "exclude", "intersect"}
@@ -411,7 +244,7 @@ class _Compiler:
         name, inner = tree.name, of.run
         types = self._member_types(name, of.types, tree.column)
 
-        def run(this: Item, env: _Env) -> Items:
+        def run(this: Item, env: Env) -> Items:
             items = inner(this, env)
             if len(items) == 1:
                 return member_items(items[0], name)
@@ -432,7 +265,7 @@ class _Compiler:
         of, place = self._part(tree.of, this), self._part(tree.index, this).run
         inner = of.run
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             items, at = inner(item, env), whole(one(place(item, env)))
             return [items[at]] if at is not None and 0 <= at < len(items) else NOTHING
 
@@ -443,7 +276,7 @@ class _Compiler:
         inner = of.run
         if tree.kind == "is":
 
-            def is_(item: Item, env: _Env) -> bool | None:
+            def is_(item: Item, env: Env) -> bool | None:
                 found = one(inner(item, env))
                 return None if found is None else name in r4.kinds(found[1])
 
@@ -455,7 +288,7 @@ class _Compiler:
                 tree.column,
             )
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             return [found for found in inner(item, env) if name in r4.kinds(found[1])]
 
         return _Part(run, _known(name))
@@ -464,7 +297,7 @@ class _Compiler:
         of, negative = self._part(tree.of, this), tree.operator == "-"
         inner = of.run
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             value = number(one(inner(item, env)))
             return NOTHING if value is None else [own(-value if negative else value)]
 
@@ -474,29 +307,29 @@ class _Compiler:
         left, right = self._part(tree.left, this), self._part(tree.right, this)
         operator = tree.operator
         if operator in ("and", "or", "xor", "implies"):
-            said = _logic(operator, left.truth, right.truth)
+            said = logic(operator, left.truth, right.truth)
             return _Part(lambda item, env: boolean(said(item, env)), _BOOLEAN, said)
         one_, other = left.run, right.run
-        if operator in _TRUTHS:
-            told = _TRUTHS[operator]
+        if operator in TRUTHS:
+            told = TRUTHS[operator]
             constant = tree.right.value if isinstance(tree.right, Literal) else None
             if operator == "=" and isinstance(constant, str):
                 said = _equals_text(one_, constant)
             else:
 
-                def said(item: Item, env: _Env) -> bool | None:
+                def said(item: Item, env: Env) -> bool | None:
                     mine, theirs = one_(item, env), other(item, env)
                     env.spend(len(mine) + len(theirs))
                     return told(mine, theirs)
 
             return _Part(lambda item, env: boolean(said(item, env)), _BOOLEAN, said)
-        made = _VALUES[operator]
+        made = VALUES[operator]
         if operator == "|":
             types = None if left.types is None or right.types is None else left.types | right.types
         else:
             types = _TEXT if operator == "&" else None
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             mine, theirs = one_(item, env), other(item, env)
             env.spend(len(mine) + len(theirs))
             return made(mine, theirs)
@@ -567,12 +400,12 @@ class _Compiler:
         of = self._focus(tree.of, this)
         inner, holds = of.run, self._part(tree.arguments[0], of.types).truth
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             items = inner(item, env)
             env.spend(len(items))
             return [each for each in items if holds(each, env) is True]
 
-        def run_counted(item: Item, env: _Env) -> Items:
+        def run_counted(item: Item, env: Env) -> Items:
             return [each for each in _counted(inner(item, env), env) if holds(each, env) is True]
 
         return _Part(run_counted if _counts(tree.arguments[0]) else run, of.types)
@@ -582,7 +415,7 @@ class _Compiler:
         each = self._part(tree.arguments[0], of.types)
         inner, gives = of.run, each.run
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             found: Items = []
             for one_ in _counted(inner(item, env), env):
                 more = gives(one_, env)
@@ -596,7 +429,7 @@ class _Compiler:
         of = self._focus(tree.of, this) if not tree.arguments else self._where(tree, this)
         inner = of.run
 
-        def said(item: Item, env: _Env) -> bool:
+        def said(item: Item, env: Env) -> bool:
             return bool(inner(item, env))
 
         return _Part(lambda item, env: TRUE if inner(item, env) else FALSE, _BOOLEAN, said)
@@ -605,7 +438,7 @@ class _Compiler:
         of = self._focus(tree.of, this)
         inner, holds = of.run, self._part(tree.arguments[0], of.types).truth
 
-        def said(item: Item, env: _Env) -> bool:
+        def said(item: Item, env: Env) -> bool:
             return all(holds(each, env) is True for each in _counted(inner(item, env), env))
 
         return _Part(lambda item, env: boolean(said(item, env)), _BOOLEAN, said)
@@ -617,7 +450,7 @@ class _Compiler:
         holds, then = condition.truth, choices[0].run
         otherwise = choices[1].run if len(choices) > 1 else None
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             focus = one(inner(item, env))
             if focus is None:
                 return NOTHING
@@ -631,7 +464,7 @@ class _Compiler:
         of = self._focus(tree.of, this)
         inner, address = of.run, self._part(tree.arguments[0], this).run
 
-        def run(item: Item, env: _Env) -> Items:
+        def run(item: Item, env: Env) -> Items:
             url = text(one(address(item, env)))
             return [
                 found
@@ -655,7 +488,7 @@ def _counts(tree: Expr) -> bool:
     return any(_counts(part) for part in parts(tree))
 
 
-def _counted(items: Items, env: _Env) -> Any:
+def _counted(items: Items, env: Env) -> Any:
     """Yield items while `$index` says where each stands; restore what it said before."""
     env.spend(len(items))
     before = env.index
@@ -666,11 +499,11 @@ def _counted(items: Items, env: _Env) -> Any:
         env.index = before
 
 
-def _equals_text(inner: _Run, constant: str) -> _Truth:
+def _equals_text(inner: Run, constant: str) -> Truth:
     """The most frequent condition: one element is one text."""
     wanted = own(constant)
 
-    def said(item: Item, env: _Env) -> bool | None:
+    def said(item: Item, env: Env) -> bool | None:
         items = inner(item, env)
         if len(items) != 1:
             return False if items else None
@@ -680,8 +513,8 @@ def _equals_text(inner: _Run, constant: str) -> _Truth:
     return said
 
 
-def _applied(function: functions.Function, inner: _Run, arguments: list[_Run]) -> _Run:
-    def run(item: Item, env: _Env) -> Items:
+def _applied(function: functions.Function, inner: Run, arguments: list[Run]) -> Run:
+    def run(item: Item, env: Env) -> Items:
         items = inner(item, env)
         given = [argument(item, env) for argument in arguments]
         made = function(items, *given)
