@@ -32,6 +32,7 @@ BETWEEN_ROOMS: dict[str, set[str]] = {
     "passport": {"keys", "references", "extract"},
     "techniques": {"keys"},  # the tokens' key travels sealed
     "extract": {"sources"},  # without a workspace, a file is opened as any source is
+    "fhir": {"extract"},  # one look for every report
     "ledger": {"keys"},  # checkpoints and receipts are signed
 }
 ROOMS = {
@@ -222,7 +223,7 @@ def test_the_lock_file_holds_what_the_project_asks_for() -> None:
     assert "://" not in text and "--index-url" not in text and "--find-links" not in text
 
 
-_PACKAGES = {"ibis": "ibis-framework", "yaml": "pyyaml", "detect_secrets": "detect-secrets"}
+_PACKAGES = {"ibis": "ibis-framework", "yaml": "pyyaml", "detect_secrets": "detect-secrets", "jwt": "pyjwt"}
 
 
 def test_every_import_from_outside_is_declared() -> None:

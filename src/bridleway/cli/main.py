@@ -10,6 +10,7 @@ from bridleway.cli import (
     demo,
     doctor,
     extracts,
+    fhir,
     ledger,
     passport,
     people,
@@ -38,6 +39,7 @@ app.command("anonymise")(anonymise.anonymise)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(extracts.app, name="extract")
+app.add_typer(fhir.app, name="fhir")
 app.add_typer(people.app, name="person")
 app.add_typer(sources.app, name="source")
 app.add_typer(secrets.app, name="secret")

@@ -44,10 +44,15 @@ class Arrival:
 
 
 class Automaton:
-    """The paths of a policy's rules, in order."""
+    """The paths of a policy's rules, in order.
 
-    def __init__(self, paths: Sequence[RulePath]) -> None:
+    extensions_apart: what selects an element says nothing of its extensions, which may hold
+    anything; a rule has to select them themselves.
+    """
+
+    def __init__(self, paths: Sequence[RulePath], *, extensions_apart: bool = False) -> None:
         self.paths = paths
+        self._apart = extensions_apart
         self._by_type = [(n, p) for n, p in enumerate(paths) if p.start == "by_type"]
         self._by_name = [(n, p) for n, p in enumerate(paths) if p.start == "by_name"]
 
@@ -70,7 +75,8 @@ class Automaton:
         name: another name under which rules know it (`extension`, beside a primitive value).
         """
         known_as = name or element.name
-        found = _Found(element.type, place.best)
+        apart = self._apart and element.type == "Extension" and place.type != "Extension"
+        found = _Found(element.type, NO_RULE if apart else place.best)
         for number, position in place.states:
             step = self.paths[number].steps[position]
             if step.deep:

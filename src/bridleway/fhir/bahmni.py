@@ -52,7 +52,9 @@ def read(document: Document) -> Policy:
     told = body["resources"]
     if not isinstance(told, Mapping) or set(body) - {"resources", "parameters"}:
         raise wrong_policy(
-            "This is no configuration of Bahmni.", "It says resources and parameters.", document.name
+            "This is no configuration of Bahmni.",
+            "It says resources and parameters.",
+            document.name,
         )
     rules: list[Rule] = []
     warnings = [KEEPS_ALL]

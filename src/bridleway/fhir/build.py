@@ -36,7 +36,9 @@ class Walks:
     def __init__(self, policy: Policy, tools: Tools) -> None:
         self.policy = policy
         self.tools = tools
-        self.automaton = Automaton([rule.path for rule in policy.rules])
+        self.automaton = Automaton(
+            [rule.path for rule in policy.rules], extensions_apart=policy.is_own
+        )
         self._roots: dict[str, Walk | None] = {}
         self._places: dict[tuple[Place, Spot, bool], Walk | None] = {}
         self._plain = redact.is_plain(policy.parameters)
@@ -230,7 +232,9 @@ class Walks:
 
         def settled(at: Place) -> Walk | None:
             beside = Place("Element", at.states, at.best, at.head)
-            return None if self._dead(beside) else self._object(beside, Spot("Element", "", "", False))
+            return (
+                None if self._dead(beside) else self._object(beside, Spot("Element", "", "", False))
+            )
 
         walk = self._chosen(self.automaton.below(place, element), settled, element.type)
         if walk is None:
@@ -349,9 +353,7 @@ def _each(walk: Walk, is_primitive: bool) -> Walk:
     return walked
 
 
-def _own_root(
-    children: _Children, required: frozenset[str], type_name: str, tools: Tools
-) -> Walk:
+def _own_root(children: _Children, required: frozenset[str], type_name: str, tools: Tools) -> Walk:
     """Return the walk of a resource of an own policy: as `_object`, with its pseudonym as id."""
     pseudonym = tools.keys.pseudonym
 

@@ -9,7 +9,9 @@ from bridleway.fhir import resources
 from bridleway.fhir.resources import Wrong
 
 OLDEST = 89  # years; 45 CFR 164.514(b)(2)(i)(C)
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?)?)?)?")
+_DATE = re.compile(
+    r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:\d{2})?)?)?)?"
+)
 
 
 class _Ordinals(dict[str, int]):

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bridleway.fhir import r4, resources
+from bridleway.fhir import resources
 from bridleway.fhir.build import Walks
 from bridleway.fhir.index import DEAD_UNDATED, Index, facts, short
 from bridleway.fhir.policy import Policy
@@ -28,7 +28,6 @@ _MOST_KEPT = 50_000
 _SHAPE = bytes(ord("d") if chr(n) in "0123456789." else n for n in range(256))
 _LONG = b"d" * 17
 _NUMBER = re.compile(rb"-?[\d.]+(?:[eE][+-]?\d+)?")
-_RESOURCES = frozenset(r4.resource_types())
 
 
 class Held:
@@ -94,16 +93,20 @@ class Engine:
         if type(found) is not dict:
             raise Wrong(resources.NO_RESOURCE)
         kind = found.get("resourceType")
-        if type(kind) is not str or kind not in _RESOURCES:
+        if type(kind) is not str or not resources.known(kind):
             raise Wrong(resources.NO_RESOURCE)
         return found
 
     def taken(self, line: bytes, file: str = "") -> bytes:
         """Return what leaves of a line, with a line's end. Raises Wrong."""
         made = self.anonymise(self.parse(line), file)
+        self.require_exact(line)
+        return orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
+
+    def require_exact(self, line: bytes) -> None:
+        """Refuse the resource just made if a number in it may have been too small for a double."""
         if self._job.tiny:
             _require_small(line)
-        return orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
 
     def anonymise(self, resource: dict[str, Any], file: str = "") -> dict[str, Any]:
         """Return what leaves of a resource. Raises Wrong where nothing may."""
@@ -229,7 +232,7 @@ class Engine:
             inner = one.get("resourceType")
             leaves = (
                 type(inner) is str
-                and inner in _RESOURCES
+                and resources.known(inner)
                 and self.walks.root(inner, inside=True) is not None
             )
             if not self.policy.is_own:

@@ -28,8 +28,10 @@ IDS = np.dtype([("name", "u8"), ("patient", "u8")])
 PEOPLE = np.dtype(
     [("name", "u8"), ("birth", "i4"), ("death", "i4"), ("gender", "u1"), ("rest", "u8")]
 )
+RAW = np.dtype([("raw", "u8"), ("name", "u8")])
 EVENT = np.dtype([("patient", "u8"), ("code", "u8"), ("day", "i4")])
 GENDERS = ("", "male", "female", "other", "unknown")
+_DIGITS = 16  # of a pseudonym, which make the number under which the index knows it
 DEAD_UNDATED = -1  # as the year of death
 
 
@@ -49,6 +51,7 @@ class Seen:
     """What one part of a source holds."""
 
     types: Counter[str] = field(default_factory=Counter)
+    values: int = 0  # observations that have one
     codes: dict[int, Code] = field(default_factory=dict)
     lines: int = 0
     files: tuple[Path, ...] = ()
@@ -75,6 +78,7 @@ class Collector:
         self._counted = {name: tuple(paths) for name, paths in counted.items()}
         self._ids: list[tuple[int, int]] = []
         self._people: list[tuple[int, int, int, int, int]] = []
+        self._raws: list[tuple[int, int]] = []
         self._events: set[tuple[int, int, int]] = set()
 
     def note(self, resource: Mapping[str, Any]) -> None:
@@ -92,20 +96,23 @@ class Collector:
         if type_name == "Patient":
             rest = hashlib.blake2b(self._looks(resource), digest_size=8).digest()
             self._people.append((name, *facts(resource), int.from_bytes(rest)))
+            self._raws.append((_raw(resource), name))
         elif person:
             self._note_codes(type_name, resource, person)
+        self._note_value(type_name, resource)
 
     def note_released(self, resource: Mapping[str, Any]) -> None:
         """Note the events of a resource as it leaves, under the same numbers."""
-        event = EVENTS.get(str(resource["resourceType"]))
-        if event is None:
-            return
+        type_name = str(resource["resourceType"])
+        self.seen.types[type_name] += 1
+        self._note_value(type_name, resource)
         patient = patient_of(resource)
-        if patient is None or len(patient) < 16:
-            return
-        day = day_in(resource, event.dates)
-        for path in event.codes:
-            self._add(resource, path, int(patient[:16], 16), day)
+        if patient is not None and len(patient) >= _DIGITS and type_name != "Patient":
+            self._note_codes(type_name, resource, int(patient[:_DIGITS], 16))
+
+    def _note_value(self, type_name: str, resource: Mapping[str, Any]) -> None:
+        if type_name == "Observation" and any(name.startswith("value") for name in resource):
+            self.seen.values += 1
 
     def _note_codes(self, type_name: str, resource: Mapping[str, Any], person: int) -> None:
         event = EVENTS.get(type_name)
@@ -143,11 +150,19 @@ class Collector:
                 ("ids", self._ids, IDS),
                 ("people", self._people, PEOPLE),
                 ("events", self._events, EVENT),
+                ("raws", self._raws, RAW),
             )
         ]
         self.seen.files = tuple(told)
-        self._ids, self._people, self._events = [], [], set()
+        self._ids, self._people, self._raws, self._events = [], [], [], set()
         return self.seen
+
+
+def _raw(patient: Mapping[str, Any]) -> int:
+    """Return a number for what is commonly known of somebody: date of birth, gender, postcode."""
+    where = next((code for code in at(patient, "address.postalCode") if type(code) is str), "")
+    told = f"{patient.get('birthDate')}|{patient.get('gender')}|{where}".encode()
+    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest())
 
 
 def facts(patient: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -200,7 +215,8 @@ class Index:
 def gather(folder: Path, seen: Iterable[Seen]) -> dict[int, Code]:
     """Merge what all parts hold into one index in a folder; return the codes by number."""
     told = list(seen)
-    for number, (what, kind) in enumerate((("ids", IDS), ("people", PEOPLE), ("events", EVENT))):
+    kinds = (("ids", IDS), ("people", PEOPLE), ("events", EVENT), ("raws", RAW))
+    for number, (what, kind) in enumerate(kinds):
         store.merge([one.files[number] for one in told], folder / what, kind)
     codes: dict[int, Code] = {}
     for one in told:

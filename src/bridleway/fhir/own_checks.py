@@ -15,7 +15,9 @@ class _Check:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.automaton = Automaton([rule.path for rule in policy.rules])
+        self.automaton = Automaton(
+            [rule.path for rule in policy.rules], extensions_apart=policy.is_own
+        )
         self.seen: set[Place] = set()
         self.dates_kept: list[str] = []
         self.anywhere = [

@@ -259,7 +259,9 @@ def _people(document: Document) -> People:
     told = document.value.get("patients") or {}
     where = document.where("patients")
     if not isinstance(told, dict) or set(told) - {"k", "heldBack", "birthBands"}:
-        raise wrong_policy("patients says something else.", "It says k, heldBack, birthBands.", where)
+        raise wrong_policy(
+            "patients says something else.", "It says k, heldBack, birthBands.", where
+        )
     k, share = told.get("k", 0), told.get("heldBack", 0.02)
     bands = told.get("birthBands", list(BANDS))
     if type(k) is not int or k < 0 or k == 1:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from bridleway.fhir import r4
+
+MOST_DEEP = 100
+_KNOWN = frozenset(r4.resource_types())
+
+
+def known(kind: str) -> bool:
+    """Tell whether FHIR R4 has a type of resource."""
+    return kind in _KNOWN
+
 
 class Wrong(Exception):
     """This resource is rejected whole. The reason is one of a fixed few words."""

@@ -134,10 +134,17 @@ def codes_in(concept: Any) -> Iterator[tuple[str, str]]:
 
 
 def day_in(resource: Mapping[str, Any], dates: tuple[str, ...]) -> int:
-    """Return the day of the first date that a resource gives in full, 0 for none."""
+    """Return the day of the first date that a resource gives, 0 for none.
+
+    A year alone comes as its number, which is no day of the last two thousand years.
+    """
     for path in dates:
         for value in at(resource, path):
-            day = day_of(value)
+            day = day_of(value) or (int(value) if _is_year(value) else 0)
             if day:
                 return day
     return 0
+
+
+def _is_year(value: Any) -> bool:
+    return type(value) is str and len(value) == 4 and value.isascii() and value.isdigit()

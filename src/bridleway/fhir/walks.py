@@ -23,7 +23,7 @@ class Tools:
 
     parameters: of the policy; as_of: the day for which ages are taken; released: whether the
     resource with this pseudonym leaves, None where that is not known; codes: what each code is
-    released as, None for not at all; birth_width: years per band of birth.
+    released as, None for not at all, by the place of the rule; birth_width: years per band of birth.
     """
 
     keys: Keys
@@ -32,7 +32,7 @@ class Tools:
     shift_days: int = 182
     is_own: bool = True
     released: Callable[[bytes], bool] | None = None
-    codes: Mapping[Code, Code | None] | None = None
+    codes: Mapping[str, Mapping[Code, Code | None]] = field(default_factory=dict)
     birth_width: int | None = 1
 
 

@@ -19,7 +19,10 @@ that of sorting (explicit sets never grow past k).
 that stands below its parent with it. A merge that would take in more than `swallow` codes with
 k patients of their own leaves these as they are: only the short groups meet under the parent, and
 go further up together while they fall short. None is the rule as written, 0 merges short groups
-alone.
+alone. What it costs, measured: of 120,000 made-up diagnoses (ICD-10, 10,331 codes of which 8,984
+had fewer than ten patients, frequencies after Zipf) the rule as written leaves 4 % of the records
+as they were, and 0 leaves 81 %. What it pays: under 0 a record released as a parent is known to
+be one of the parent's rare codes.
 
 Its limits. k holds for each released code, over the whole source from which the cut was made. It
 does not hold for differences: who knows from elsewhere exactly how many patients have a parent's

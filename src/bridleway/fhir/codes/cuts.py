@@ -3,12 +3,12 @@
 Two cuts over almost the same data differ where somebody crossed k, so a job never makes its own:
 it reads the document, and is refused when anything that the cut was made for has changed. The
 document names which known codes are rare: it stays with the data. It holds no patients and no
-unknown codes, which may be any text; of those it has the number.
+unknown codes, which may be any text; of those it has the number. Its digest finds damage, not
+malice: whoever keeps the document keeps the digest elsewhere too, such as in a ledger.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -19,9 +19,6 @@ from bridleway.fhir.codes.hierarchy import Hierarchy
 from bridleway.model.canonical import digest_of
 
 FORMAT = "bridleway-code-cut-1"
-
-# What becomes of a recorded code.
-KEPT, GENERALISED, REDACTED, UNKNOWN = "kept", "generalised", "redacted", "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +57,9 @@ class Cut:
         """Return the code to release; None for one to redact, unknown ones included."""
         return self.codes.get(code)
 
-    def fate(self, code: str) -> str:
-        """Return what becomes of a code: kept, generalised, redacted or unknown."""
-        if code not in self.codes:
-            return UNKNOWN
-        released = self.codes[code]
-        if released is None:
-            return REDACTED
-        return KEPT if released == code else GENERALISED
-
-    def summary(self) -> dict[str, int]:
-        """Return how many recorded codes met which fate."""
-        found = Counter(map(self.fate, self.codes))
-        return {
-            KEPT: found[KEPT],
-            GENERALISED: found[GENERALISED],
-            REDACTED: found[REDACTED],
-            UNKNOWN: self.unknown,
-        }
+    def knows(self, code: str) -> bool:
+        """Tell whether a code was recorded and known when the cut was made."""
+        return code in self.codes
 
     def to_json(self) -> dict[str, Any]:
         """Return the document, with a digest over all of it."""
@@ -151,7 +133,11 @@ def _read(told: Any) -> Cut:
         )
     except (KeyError, TypeError, ValueError):
         raise wrong from None
-    if not _is_text(made.codes) or not _is_text(filter(None, made.codes.values())):
+    if (
+        not isinstance(made.unknown, int)
+        or not _is_text(made.codes)
+        or not _is_text(filter(None, made.codes.values()))
+    ):
         raise wrong
     return made
 

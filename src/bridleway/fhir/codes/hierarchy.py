@@ -92,6 +92,21 @@ class Hierarchy:
         place = self._known(code)
         return frozenset(self._named(self._reached({place}, self._down) - {place}))
 
+    def steps(self, code: str, ancestor: str) -> int | None:
+        """Return the fewest steps up from a code to another; None where there is no way.
+
+        Raises UsageError where one of them is unknown.
+        """
+        goal = self._known(ancestor)
+        level, seen, taken = {self._known(code)}, set[int](), 0
+        while level:
+            if goal in level:
+                return taken
+            seen |= level
+            level = {above for place in level for above in self._up(place)} - seen
+            taken += 1
+        return None
+
     @cached_property
     def roots(self) -> tuple[str, ...]:
         """Return the codes without a parent, sorted as text."""

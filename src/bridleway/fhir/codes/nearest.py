@@ -63,6 +63,10 @@ class Nearest:
             released = self._released[code] = None if way is None else way[3]
             return released
 
+    def knows(self, code: str) -> bool:
+        """Tell whether the hierarchy has a code, or what replaced it."""
+        return self._hierarchy.current(code) is not None
+
     def _way(self, asked: int) -> _Way | None:
         hierarchy, ways = self._hierarchy, self._ways
         waiting = [asked]

@@ -91,7 +91,7 @@ def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
     other = None
     if rule.settings.get("otherValues") == "substitute":
         other = substitute.constant(rule, spot.type)
-    codes = tools.codes if tools.codes is not None else {}
+    codes = tools.codes.get(rule.where, {})
     keeps = rule.settings.get("otherValues") == "keep"
 
     def released(system: str, code: str) -> Code | None:

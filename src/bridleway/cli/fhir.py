@@ -1,0 +1,235 @@
+"""`fhir`: patient data that leaves anonymised; what a policy does; a Bulk Data server and client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridleway.cli.frame import JsonFlag, guarded, say, show, table
+from bridleway.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridleway.fhir.codes.hierarchy import Hierarchy
+
+app = typer.Typer(no_args_is_help=True, help="FHIR R4: patient data, anonymised by default.")
+
+_KEY_BYTES = 32
+PolicyOption = Annotated[
+    str, typer.Option("--policy", help="analytics, safe-harbor, or a policy's file.")
+]
+
+
+@app.command("anonymise")
+@guarded
+def anonymise(
+    source: Annotated[
+        Path, typer.Argument(help="NDJSON (also .gz), Bundles, or a folder of them.")
+    ],
+    target: Annotated[Path, typer.Argument(help="The folder to write; it must not be there.")],
+    policy: PolicyOption = "analytics",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            help="A secret of 32 bytes or more: the same file makes the same pseudonyms and "
+            "shifts again. Without it they are made with a key that nobody keeps.",
+        ),
+    ] = None,
+    source_name: Annotated[
+        str, typer.Option("--source-name", help="The system in which ids are unique.")
+    ] = "",
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="The day for ages, 2026-11-28.", show_default="today"),
+    ] = None,
+    hierarchy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hierarchy",
+            help="SYSTEM=SOURCE: snomed=RF2-FOLDER, icd-10=who, a system's address=TABLE.csv or "
+            "CODESYSTEM.json.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", help="How many at a time.", show_default="all processors")
+    ] = 0,
+    packed: Annotated[bool, typer.Option("--gzip", help="Write files packed.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write patient data anonymised, with its risk and its use measured."""
+    from bridleway.fhir import keyed, run
+    from bridleway.fhir.reading import policy_of
+
+    told = policy_of(policy)
+    order = run.Order(
+        source, target, told, _secret(key_file) or keyed.forgotten(), source_name,
+        _day(as_of), _hierarchies(hierarchy or ()), processes, packed,
+    )  # fmt: skip
+    with _progress(as_json) as progress:
+        made = run.anonymise(order, progress).report
+    show(made, as_json, lambda: _tell(made, target, key_file))
+
+
+@app.command("explain")
+@guarded
+def explain(
+    policy: Annotated[str, typer.Argument(help="analytics, safe-harbor, or a file.")] = "analytics",
+    type_name: Annotated[
+        list[str] | None, typer.Option("--type", help="A type of resource; more than once.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a policy does to every element."""
+    from bridleway.fhir import r4
+    from bridleway.fhir.explain import explain as explained
+    from bridleway.fhir.reading import policy_of
+
+    told = policy_of(policy)
+    for name in type_name or ():
+        if not r4.is_resource(name):
+            raise UsageError(
+                f"FHIR R4 has no resource '{name}'.", "Write it as FHIR does: Patient."
+            )
+    names = type_name or r4.resource_types()
+    lines = [line for name in names for line in explained(told, name)]
+    body = {
+        "policy": told.name, "digest": told.digest, "warnings": list(told.warnings),
+        "elements": [
+            {"path": one.path, "type": one.type, "action": one.action, "rule": one.rule,
+             "conditions": list(one.conditions)}
+            for one in lines
+        ],
+    }  # fmt: skip
+
+    def tell() -> None:
+        for warning in told.warnings:
+            say(f"Warning: {warning}")
+        width = max(len(one.path) for one in lines)
+        for one in lines:
+            by = f"  [{one.rule}]" if one.rule else ""
+            say(f"{one.path:{width}}  {one.action}{by}")
+            for other in one.conditions:
+                say(f"{'':{width}}  or {other}")
+
+    show(body, as_json, tell)
+
+
+def _secret(key_file: Path | None) -> bytes | None:
+    if key_file is None:
+        return None
+    try:
+        found = key_file.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(
+            f"The key file cannot be read ({error.strerror}).",
+            "Name a file that is there.",
+            where=key_file.name,
+        ) from None
+    if len(found) < _KEY_BYTES:
+        raise UsageError(
+            f"The key file holds fewer than {_KEY_BYTES} bytes.",
+            "Make one: head -c 32 /dev/urandom | base64 > project.key",
+            where=key_file.name,
+        )
+    return found
+
+
+def _day(told: str | None) -> date:
+    from datetime import UTC, datetime
+
+    if told is None:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(told)
+    except ValueError:
+        raise UsageError("--as-of is no day.", "Write it as 2026-11-28.", where=told) from None
+
+
+def _hierarchies(given: Sequence[str]) -> dict[str, Hierarchy]:
+    """Load the hierarchies that are given, and ICD-10, which is there."""
+    from bridleway.fhir.codes import sources
+    from bridleway.fhir.weigh import NAMES
+
+    found: dict[str, Hierarchy] = {}
+    for one in given:
+        name, _, where = one.partition("=")
+        system = NAMES.get(name.lower(), name)
+        if not where or not system:
+            raise UsageError("--hierarchy does not say SYSTEM=SOURCE.",
+                             "Write snomed=FOLDER.", where=one)  # fmt: skip
+        found[system] = sources.load(_options(name.lower(), system, where), Path())
+    icd = NAMES["icd-10"]
+    if icd not in found:
+        found[icd] = sources.load({"from": "icd10"}, Path())
+    return found
+
+
+def _options(name: str, system: str, where: str) -> dict[str, Any]:
+    if name == "icd-10":
+        return {"from": "icd10", "edition": where}
+    if name == "icd-10-cm":
+        return {"from": "icd10", "edition": "cm"}
+    if where.endswith(".json"):
+        return {"from": "code_system", "file": where}
+    if Path(where).is_dir():
+        return {"from": "rf2", "folder": where}
+    return {"from": "table", "file": where, "system": system}
+
+
+@contextmanager
+def _progress(as_json: bool) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar on a terminal."""
+    import sys
+
+    if as_json or not sys.stderr.isatty():
+        yield lambda share, phrase: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:9}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
+               TimeElapsedColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+        yield lambda share, phrase: bar.update(task, completed=share, description=phrase)
+
+
+def _tell(report: dict[str, Any], target: Path, key_file: Path | None) -> None:
+    told, people = report["resources"], report["patients"]
+    rejected = sum(told["rejected"].values())
+    say(
+        f"{told['written']:,} of {told['read']:,} resources written to {target} under "
+        f"'{report['policy']['name']}'; {rejected:,} rejected or held back"
+    )
+    for warning in report["policy"]["warnings"]:
+        say(f"Warning: {warning}")
+    before, after, held = people["before"], people["after"], people["held_back"]
+    table(
+        ["patients who look alike", "before", "after"],
+        [
+            ["smallest group", f"{before['smallest']:,}", f"{after['smallest']:,}"],
+            ["alone", f"{before['unique']:,}", f"{after['unique']:,}"],
+            ["held back", "", f"{held:,}"],
+        ],
+    )
+    table(
+        ["singled out by", "codes alone", "codes and days"],
+        [
+            [f"{m} known event{'s' if m > 1 else ''}",
+             *(f"{100 * report['risk'][f'events_{m}'][key]['unique']:.1f} %"
+               for key in ("without_dates", "with_dates"))]
+            for m in (1, 2, 3)
+        ],
+    )  # fmt: skip
+    say("Pseudonyms and shifts: " + (
+        "whoever has the key file can make them again." if key_file
+        else "their key is gone, and nobody can make them again."
+    ))  # fmt: skip
+    say(f"More: {target / 'report.html'}")

@@ -1,0 +1,191 @@
+"""How often somebody who knows a few events of a patient finds that patient among all.
+
+The attacker knows m events of somebody who is in the data (a diagnosis, a visit, a measurement:
+the true code, and with dates the true day), and looks for the patients who could be that person.
+With shifted dates a patient could, if one allowed shift explains all m events together; with years,
+if all m years agree. Measured on a seeded sample of patients against what was written.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridleway.fhir import index, store
+from bridleway.fhir.methods import redact
+from bridleway.fhir.walks import Code
+
+if TYPE_CHECKING:
+    from bridleway.fhir.report import Measured
+
+SAMPLE, SEED, MOST_EVENTS = 200, 20261128, 1_500_000
+_Z = 1.96  # of a 95 % interval
+_BASE = np.int64(1) << np.int64(32)
+_FIRST_DAY = 500_000  # below it a number of a day is a year
+
+Known = list[tuple[int, int]]  # code as released, true day
+
+
+def knows_events(told: Measured, released: Path) -> dict[str, Any]:
+    """Return, for m = 1, 2, 3, the share of sampled patients whom m events single out."""
+    left = _Left(released, told)
+    targets = _targets(told, left)
+    found: dict[str, Any] = {
+        "patients_searched": left.patients,
+        "targets": len(targets),
+        "seed": SEED,
+        "sampled": left.sampled,
+        "dates": left.dates,
+    }
+    for m in (1, 2, 3):
+        draw = random.Random(f"{SEED}-{m}")  # noqa: S311 -- a sample, no secret
+        alone = {False: 0, True: 0}
+        tried = 0
+        for events in targets:
+            if len(events) < m:
+                continue
+            tried += 1
+            known = draw.sample(events, m)
+            for dated in (False, True):
+                alone[dated] += left.matching(known, dated) == 1
+        found[f"events_{m}"] = {
+            "targets": tried,
+            "without_dates": _share(alone[False], tried),
+            "with_dates": _share(alone[True], tried),
+        }
+    return found
+
+
+def _share(hits: int, tried: int) -> dict[str, float]:
+    """Return a share with Wilson's 95 % interval."""
+    if not tried:
+        return {"unique": 0.0, "low": 0.0, "high": 1.0}
+    share = hits / tried
+    middle = share + _Z * _Z / (2 * tried)
+    width = _Z * math.sqrt(share * (1 - share) / tried + _Z * _Z / (4 * tried * tried))
+    scale = 1 + _Z * _Z / tried
+    low, high = (middle - width) / scale, (middle + width) / scale
+    return {"unique": round(share, 4), "low": round(max(low, 0), 4), "high": round(high, 4)}
+
+
+class _Left:
+    """The events that were written, by code; of a sample of patients where there are too many."""
+
+    def __init__(self, path: Path, told: Measured) -> None:
+        total = path.stat().st_size // index.EVENT.itemsize
+        self.sampled = total > MOST_EVENTS
+        # Pseudonyms are uniform, so the lowest of them are a sample of patients.
+        self.most = int((1 << 64) * MOST_EVENTS / total) if self.sampled else 1 << 64
+        rows = [part[part["patient"] <= np.uint64(min(self.most, (1 << 64) - 1))]
+                for part in store.parts([path], index.EVENT)]  # fmt: skip
+        events = np.concatenate(rows) if rows else np.zeros(0, index.EVENT)
+        names, numbers = np.unique(events["patient"], return_inverse=True)
+        self.patients = len(names)
+        order = np.lexsort((events["day"], numbers, events["code"]))
+        self._codes = events["code"][order]
+        self._people = numbers[order].astype(np.int64)
+        self._days = events["day"][order].astype(np.int64)
+        self._names = names
+        self.dates, self._window = _dates(told)
+
+    def has(self, patient: int) -> bool:
+        """Tell whether a patient left, and is in the sample."""
+        at = int(np.searchsorted(self._names, np.uint64(patient)))
+        return at < len(self._names) and int(self._names[at]) == patient
+
+    def _rows(self, code: int) -> slice:
+        key = np.uint64(code)
+        return slice(
+            int(np.searchsorted(self._codes, key)), int(np.searchsorted(self._codes, key, "right"))
+        )
+
+    def matching(self, known: Known, dated: bool) -> int:
+        """Count the patients who could be the one of whom these events are known."""
+        rows = sorted(((self._rows(code), day) for code, day in known),
+                      key=lambda one: one[0].stop - one[0].start)  # fmt: skip
+        candidates: NDArray[np.int64] | None = None
+        for place, day in rows:
+            keys = self._keys(place, day if dated else 0)
+            keys = np.unique(keys)
+            candidates = keys if candidates is None else np.intersect1d(
+                candidates, keys, assume_unique=True
+            )  # fmt: skip
+            if not len(candidates):
+                return 0
+        assert candidates is not None  # noqa: S101 -- m is at least 1
+        return len(np.unique(candidates // _BASE))
+
+    def _keys(self, place: slice, day: int) -> NDArray[np.int64]:
+        """Return patients with what their dates would have to have been shifted by."""
+        people, days = self._people[place], self._days[place]
+        if not day or self.dates == "none":
+            return people * _BASE
+        if self.dates == "years":
+            from datetime import date
+
+            return people[days == date.fromordinal(day).year] * _BASE
+        shift = days - day
+        ok = (np.abs(shift) <= self._window) & (days > _FIRST_DAY)
+        return people[ok] * _BASE + shift[ok] + self._window
+
+
+def _dates(told: Measured) -> tuple[str, int]:
+    """Return how dates left, and by how much they may have been moved."""
+    methods = {rule.method for rule in told.policy.rules}
+    if "dateShift" in methods:
+        return "shifted", told.policy.shift_days
+    if told.policy.default == "keep":
+        return "exact", 0
+    if told.policy.parameters.get(redact.DATES):
+        return "years", 0
+    return "none", 0
+
+
+def _targets(told: Measured, left: _Left) -> list[Known]:
+    """Return the true events of sampled patients who left, with codes as they left."""
+    goes = released_numbers(told)
+    chosen: list[Known] = []
+    wanted = _sample(told, left)
+    for part in store.parts([told.folder / "events"], index.EVENT):
+        start = np.searchsorted(part["patient"], wanted)
+        stop = np.searchsorted(part["patient"], wanted, "right")
+        for begins, ends in zip(start.tolist(), stop.tolist(), strict=True):
+            if begins == ends:
+                continue
+            known = {
+                (goes[int(one["code"])], int(one["day"]))
+                for one in part[begins:ends]
+                if int(one["code"]) in goes and int(one["day"]) > _FIRST_DAY
+            }
+            if known:
+                chosen.append(sorted(known))
+    return chosen
+
+
+def _sample(told: Measured, left: _Left) -> NDArray[np.uint64]:
+    """Choose patients by chance from those who left."""
+    names = left._names
+    if len(names) <= SAMPLE:
+        return names
+    draw = np.random.default_rng(SEED)
+    return np.sort(draw.choice(names, SAMPLE, replace=False))
+
+
+def released_numbers(told: Measured) -> Mapping[int, int]:
+    """Return the number of each code of an event as it leaves; what does not leave is absent."""
+    merged: dict[Code, Code | None] = {}
+    for one in told.settled_codes.values():
+        merged.update(one)
+    found = {}
+    for number, code in told.codes.items():
+        # A code that only patients have who are held back was never weighed.
+        leaves: Code | None = merged.get(code, None if told.settled_codes else code)
+        if leaves is not None:
+            found[number] = number if leaves == code else index.code_number(leaves)
+    return found

@@ -1,0 +1,308 @@
+"""Anonymises a whole source in two passes over all processors, and measures what came out.
+
+The first pass writes an index, the second what leaves. Where the second rejects a resource, what
+refers to it has to know, so it runs once more. Everything is written beside the target and only
+then renamed, so that an interrupted run leaves nothing that looks whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from bridleway.errors import Fault, UsageError
+from bridleway.fhir import index, report, resources, weigh, workers
+from bridleway.fhir.bulk.request import ExportRequest
+from bridleway.fhir.codes.hierarchy import Hierarchy
+from bridleway.fhir.engine import Held
+from bridleway.fhir.policy import Policy
+from bridleway.fhir.units import Unit, units
+from bridleway.fhir.walks import Code
+from bridleway.fhir.workers import Done, Plan
+
+REPORT, REJECTED, PAGE = "report.json", "rejected.ndjson", "report.html"
+_PARTIAL = ".partial"
+Progress = Callable[[float, str], None]
+Stopped = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done.
+
+    secret: of the project, 32 bytes; source: the name of where ids are unique; as_of: the day for
+    ages; hierarchies: by code system; request and people: what of the source an export holds;
+    cut: codes as an earlier job on the same data version released them.
+    """
+
+    source: Path
+    target: Path
+    policy: Policy
+    secret: bytes
+    name: str = ""
+    as_of: date = field(default_factory=lambda: datetime.now(UTC).date())
+    hierarchies: Mapping[str, Hierarchy] = field(default_factory=dict)
+    processes: int = 0
+    packed: bool = False
+    request: ExportRequest | None = None
+    people: frozenset[str] | None = None
+    settled: Settled | None = None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was decided over a whole source, to be the same for every job on it."""
+
+    held: Held
+    codes: dict[str, dict[Code, Code | None]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an order: its report, and what was settled for later jobs."""
+
+    report: dict[str, Any]
+    settled: Settled
+
+
+class Stop(Exception):
+    """Whoever asked wants it no more."""
+
+
+def anonymise(
+    order: Order, progress: Progress = lambda share, phrase: None, stopped: Stopped = lambda: False
+) -> Outcome:
+    """Write what leaves of a source into a new folder, with its report.
+
+    Raises UsageError for a target that is there, Fault where a process or the disk gives up.
+    """
+    told = units(order.source)
+    with _folder(order.target) as folder:
+        return _Run(order, told, folder, progress, stopped).run()
+
+
+@contextmanager
+def _folder(target: Path) -> Iterator[Path]:
+    """Yield a folder that becomes the target when all went well."""
+    if target.exists():
+        raise UsageError(
+            "The target is there already.", "Name a folder that is not.", where=target.name
+        )
+    partial = target.with_name(f".{target.name}{_PARTIAL}-{os.getpid()}")
+    for left in target.parent.glob(f".{target.name}{_PARTIAL}-*"):
+        if not _alive(left.name.rpartition("-")[2]):
+            shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir(parents=True, mode=0o700)
+    try:
+        (partial / "work").mkdir()
+        (partial / "out").mkdir()
+        yield partial
+        (partial / "out").rename(target)
+    except OSError as error:
+        raise Fault(
+            f"The files cannot be written ({error.strerror}).",
+            "Check the disk's space and permissions.",
+            where=target.name,
+        ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class _Run:
+    """One order at work in one folder."""
+
+    def __init__(
+        self, order: Order, told: Sequence[Unit], folder: Path, progress: Progress, stopped: Stopped
+    ) -> None:
+        self.order, self.units = order, told
+        self.work, self.out = folder / "work", folder / "out"
+        self.progress, self.stopped = progress, stopped
+        self.total = sum(unit.size for unit in told) or 1
+        policy = order.policy
+        self.plan = Plan(
+            policy, order.secret, order.name,
+            {
+                "as_of": order.as_of, "parameters": policy.parameters,
+                "shift_days": policy.shift_days, "is_own": policy.is_own,
+            },
+            self.work, order.packed, request=order.request, people=order.people,
+        )  # fmt: skip
+
+    def run(self) -> Outcome:
+        """Take both passes and measure."""
+        noted = self._pass(workers.note, self.plan, with_index=False, begins=0.0, share=0.35)
+        seen = [part for done in noted for part in done.parts]
+        codes = index.gather(self.work, seen)
+        looks = weigh.looks(self.work)
+        rejected: frozenset[int] = frozenset()
+        begins = 0.35
+        while True:
+            settled = self.order.settled or self._settle(codes, looks, rejected)
+            held = replace_names(settled.held, settled.held.names | rejected)
+            settled = replace(settled, held=held)
+            width = held.width
+            plan = replace(
+                self.plan, held=held, codes=settled.codes,
+                tools={**self.plan.tools, "birth_width": width},
+            )  # fmt: skip
+            done = self._pass(workers.write, plan, with_index=True, begins=begins, share=0.55)
+            new = self._newly_rejected(done, held)
+            if not new:
+                break
+            rejected |= new
+            for one in done:
+                _forget(one)
+            begins = 0.4
+        self.progress(0.95, "measuring")
+        files, names = self._join(done)
+        made = report.made(
+            report.Measured(
+                policy=self.order.policy, as_of=self.order.as_of, folder=self.work,
+                noted=noted, done=done, names=names, files=files, codes=codes, looks=looks,
+                settled_codes=settled.codes, held=settled.held,
+                without=weigh.held_people(self.work, settled.held),
+            )
+        )  # fmt: skip
+        report.write(made, self.out, self._rejections(done))
+        self.progress(1.0, "done")
+        return Outcome(made, settled)
+
+    def _settle(
+        self, codes: Mapping[int, Code], looks: weigh.Looks, rejected: frozenset[int]
+    ) -> Settled:
+        policy = self.order.policy
+        bands = any(r.settings.get("hierarchy") == "birth-years" for r in policy.rules)
+        held = weigh.held_back(policy, looks, bands=bands, names=rejected)
+        least = max(weigh.least_of(policy), 1)
+        without = weigh.held_people(self.work, held)
+        patients = weigh.patients_by_code(self.work / "events", least, without)
+        made = weigh.released_codes(policy, codes, patients, self.order.hierarchies)
+        return Settled(held, made)
+
+    def _newly_rejected(self, done: Iterable[Done], held: Held) -> frozenset[int]:
+        """Return resources that were rejected though what refers to them was told they leave."""
+        known = (resources.PATIENT_HELD, resources.PATIENT_ABSENT, resources.NOT_RELEASED)
+        found = {
+            one.name for part in done for one in part.rejected
+            if one.name and one.reason not in known
+        }  # fmt: skip
+        return frozenset(found - held.names) if self.order.policy.is_own else frozenset()
+
+    def _pass(
+        self,
+        work: Callable[[Unit], Done],
+        plan: Plan,
+        *,
+        with_index: bool,
+        begins: float,
+        share: float,
+    ) -> list[Done]:
+        """Give every unit to a process; return what they came to, in the source's order."""
+        phrase = "reading" if work is workers.note else "writing"
+        count = min(self.order.processes or os.cpu_count() or 1, len(self.units))
+        found: list[Done] = []
+        if count == 1:
+            workers.begin(plan, with_index)
+            try:
+                for unit in self.units:
+                    found.append(work(unit))
+                    self._tell(found, begins, share, phrase)
+            finally:
+                workers.end()
+            return found
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["bridleway.fhir.workers"])
+        pool = ProcessPoolExecutor(count, context, workers.begin, (plan, with_index))
+        try:
+            for done in pool.map(work, self.units):
+                found.append(done)
+                self._tell(found, begins, share, phrase)
+        except BrokenExecutor:
+            raise Fault(
+                "A process of the run ended, probably for want of memory.",
+                "Run it with fewer processes.",
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return found
+
+    def _tell(self, found: Sequence[Done], begins: float, share: float, phrase: str) -> None:
+        if self.stopped():
+            raise Stop
+        read = sum(self.units[done.number].size for done in found)
+        self.progress(begins + share * read / self.total, phrase)
+
+    def _join(self, done: Sequence[Done]) -> tuple[list[dict[str, Any]], dict[int, str]]:
+        """Put the parts of each file together; return the files and the name of each unit's."""
+        by_name: dict[str, list[Done]] = {}
+        names = {}
+        for one in done:
+            unit = self.units[one.number]
+            names[one.number] = unit.name
+            by_name.setdefault(unit.name, []).append(one)
+        files = []
+        for name, parts in by_name.items():
+            target = self.out / (f"{name}.gz" if self.plan.packed else name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            digest = hashlib.sha256()
+            with target.open("wb") as file:
+                for part in parts:
+                    assert part.part is not None  # noqa: S101 -- every unit has written one
+                    with part.part.open("rb") as piece:
+                        while block := piece.read(1 << 20):
+                            digest.update(block)
+                            file.write(block)
+                    part.part.unlink()
+                file.flush()
+                os.fsync(file.fileno())
+            files.append({
+                "name": target.relative_to(self.out).as_posix(),
+                "resources": sum(part.written for part in parts),
+                "bytes": target.stat().st_size,
+                "sha256": digest.hexdigest(),
+            })  # fmt: skip
+        return files, names
+
+    def _rejections(self, done: Sequence[Done]) -> Iterator[dict[str, Any]]:
+        """Yield file, line and reason of every line that does not leave."""
+        before: Counter[str] = Counter()
+        for one in done:
+            name = self.units[one.number].name
+            for rejected in one.rejected:
+                yield {
+                    "file": name,
+                    "line": before[name] + rejected.line,
+                    "reason": rejected.reason,
+                }
+            before[name] += one.lines
+
+
+def replace_names(held: Held, names: frozenset[int]) -> Held:
+    """Return who is held back with other rejected resources."""
+    return Held(held.classes, names, held.width)
+
+
+def _forget(done: Done) -> None:
+    for path in [done.part, *(path for part in done.parts for path in part.files)]:
+        if path is not None:
+            path.unlink(missing_ok=True)
