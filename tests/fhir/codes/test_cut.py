@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,15 @@ from hypothesis import strategies as st
 from bridleway.errors import Refused, UsageError
 from bridleway.fhir.codes.cut import cut
 from bridleway.fhir.codes.cuts import Binding, from_json, make
+from bridleway.fhir.codes.fates import fate, tally
 from bridleway.fhir.codes.hierarchy import Builder, Hierarchy, build
 from bridleway.fhir.codes.seen import Seen
-from bridleway.model.canonical import canonical_json
+from bridleway.model.canonical import canonical_json, digest_of
 from tests.fhir.codes.support import SYSTEM, dags
 
+CONDITIONS = (
+    Path(__file__).parents[4] / "shared" / "data" / "fhir" / "synthea-100" / "Condition.ndjson.gz"
+)
 Pairs = list[tuple[str, int]]
 
 # A little ICD-like tree.
@@ -301,6 +307,59 @@ def test_retired_codes_count_as_what_replaced_them() -> None:
     }  # fmt: skip
 
 
+@given(cases())
+@settings(max_examples=100, deadline=None)
+def test_nothing_with_k_patients_is_taken_in_under_swallow_0(
+    case: tuple[Hierarchy, Pairs, int, int],
+) -> None:
+    """Short groups meet among themselves; nothing more is redacted than must be."""
+    hierarchy, pairs, k, _ = case
+    found = grouped(pairs)
+    made = cut(hierarchy, found, k, swallow=0)
+    for code, who in found.items():
+        if len(who) >= k and hierarchy.known(code) and code not in hierarchy.withheld:
+            assert made[code] == code
+
+
+def test_a_fresh_cut_would_be_differenced_and_the_bound_one_is_not() -> None:
+    """One patient more, a job later: fresh cuts tell the code of the patient at the edge."""
+    before: dict[str, int | Set[int]] = {"type 1": {1, 2}, "type 2": {3, 4, 5, 6}}
+    after: dict[str, int | Set[int]] = {"type 1": {1, 2, 7}, "type 2": {3, 4, 5, 6}}
+    assert cut(tree(), before, 3)["type 1"] == "diabetes"
+    assert cut(tree(), after, 3)["type 1"] == "type 1"
+    made = make(bound(tree(), k=3), tree(), before)
+    with pytest.raises(Refused, match="data version"):
+        from_json(made.to_json(), bound(tree(), k=3, data_version="after" + "0" * 59))
+    assert made.release("type 1") == "diabetes"
+
+
+@pytest.mark.skipif(not CONDITIONS.exists(), reason="the shared samples are not here")
+@pytest.mark.parametrize("swallow", [None, 0])
+def test_the_sample_of_a_hundred_patients(swallow: int | None) -> None:
+    """Real frequencies: nothing vanishes that a parent with k patients can stand for."""
+    numbers: dict[str, int] = {}
+    pairs: Pairs = []
+    seen = Seen(5)
+    with gzip.open(CONDITIONS) as file:
+        for line in file:
+            told = json.loads(line)
+            patient = numbers.setdefault(told["subject"]["reference"], len(numbers))
+            for coding in told["code"]["coding"]:
+                pairs.append((coding["code"], patient))
+                seen.add(coding["code"], patient)
+    codes = {code for code, _ in pairs}
+    # A made-up hierarchy: by the first two digits, then by the first, then all.
+    edges = {edge for code in codes for edge in ((code, f"{code[:2]}x"), (f"{code[:2]}x", code[0]))}
+    made = build(SYSTEM, [*edges, *((digit, "all") for digit in {code[0] for code in codes})])
+    released = cut(made, seen.patients(), 5, swallow=swallow)
+    counts = released_patients(pairs, released)
+    assert all(len(who) >= 5 for code, who in counts.items() if code is not None)
+    # A few first digits stand for fewer than five patients, or have so few left under 0.
+    assert sum(to is None for to in released.values()) <= 3
+    # Without a hierarchy 59 of 87 codes vanish.
+    assert sum(to is None for to in cut(None, seen.patients(), 5).values()) == 59
+
+
 def test_wrong_calls_are_refused() -> None:
     """k, the limit and the withheld codes are looked at; a bare count below k proves nothing."""
     for wrong in (0, -1, True):
@@ -331,15 +390,17 @@ def test_a_cut_is_written_and_read_again() -> None:
         hierarchy,
         {"type 1": {1}, "type 2": 9, "heart": {2}, "infarct": {3}, "goitre": 7, "Mr Smith": {1}},
     )
-    assert made.summary() == {"kept": 1, "generalised": 2, "redacted": 2, "unknown": 1}
+    assert made.unknown == 1
     text = canonical_json(made.to_json())
     assert b"Smith" not in text
     again = from_json(json.loads(text), bound(hierarchy))
     assert again == made
     assert again.release("type 1") == "diabetes"
     assert again.release("Mr Smith") is None
-    assert again.fate("Mr Smith") == "unknown"
-    assert [again.fate(code) for code in ("goitre", "type 1", "heart")] == [
+    assert fate(again, "Mr Smith") == "unknown"
+    records = {"type 1": 2, "type 2": 9, "heart": 1, "infarct": 1, "goitre": 8, "Mr Smith": 3}
+    assert tally(again, records) == {"kept": 8, "generalised": 11, "redacted": 2, "unknown": 3}
+    assert [fate(again, code) for code in ("goitre", "type 1", "heart")] == [
         "kept", "generalised", "redacted"
     ]  # fmt: skip
 
@@ -359,12 +420,21 @@ def test_a_cut_is_not_reused_for_something_else(other: dict[str, Any]) -> None:
         from_json(document, bound(hierarchy, **other))
 
 
+def resealed(other: dict[str, Any]) -> dict[str, Any]:
+    """Return a cut with other content under a digest that fits."""
+    body = make(bound(None), None, {"a": 9}).to_json() | other
+    del body["digest"]
+    return body | {"digest": digest_of(body)}
+
+
 def test_damaged_cuts_are_refused() -> None:
     """Another content, another format, no document at all."""
     document = make(bound(None), None, {"a": 9}).to_json()
     for damaged in (
         None, [], {}, document | {"codes": {"a": "b"}}, document | {"format": "other"},
         document | {"digest": "0" * 64}, {"format": document["format"]},
+        *map(resealed, ({"unknown": "1"}, {"codes": {"a": 1}}, {"codes": 7}, {"binding": None},
+                        {"binding": {"withheld": None}}, {"binding": {"k": 5}})),
     ):  # fmt: skip
         with pytest.raises(UsageError):
             from_json(damaged, bound(None))

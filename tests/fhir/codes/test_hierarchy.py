@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridleway.errors import UsageError
 from bridleway.fhir.codes.cut import cut
+from bridleway.fhir.codes.fates import fate
 from bridleway.fhir.codes.hierarchy import Builder, Hierarchy, build, by_size
 from bridleway.fhir.codes.nearest import Nearest, targets
 from tests.fhir.codes.support import SYSTEM, above, dags
@@ -75,7 +76,11 @@ def test_every_code_goes_to_the_nearest_named_one(dag: Dag, data: st.DataObject)
         )
         assert leads.release(code) == best
         assert leads.release(code) == best  # remembered
+        expected = "redacted" if best is None else "kept" if best == code else "generalised"
+        assert fate(leads, code) == expected
+        assert best is None or made.steps(code, best) == reached[best]
     assert leads.release("never heard of") is None
+    assert fate(leads, "never heard of") == "unknown"
 
 
 def test_targets_are_looked_at() -> None:
@@ -133,6 +138,7 @@ def test_unknown_codes_are_refused_where_a_known_one_is_needed() -> None:
             asked("Mr Smith")
         assert "Smith" not in str(caught.value)
     assert not made.known("Mr Smith")
+    assert made.steps("b", "a") is None
     assert made.current("Mr Smith") is None
     with pytest.raises(UsageError):
         build(SYSTEM, [("a", "b")], withheld=["c"])

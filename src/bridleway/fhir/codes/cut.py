@@ -24,7 +24,8 @@ had fewer than ten patients, frequencies after Zipf) the rule as written leaves 
 as they were, and 0 leaves 81 %. What it pays: under 0 a record released as a parent is known to
 be one of the parent's rare codes.
 
-Its limits. k holds for each released code, over the whole source from which the cut was made. It
+Its limits. k holds for each released code, over the whole source from which the cut was made; a
+job over a part of it (`_since`, a Group) may hold fewer of a code's patients. It
 does not hold for differences: who knows from elsewhere exactly how many patients have a parent's
 concept and sees all its children but one, can subtract (a complement attack), and so can who
 holds two cuts over different data. Hence one cut is made per passport and data version, and
