@@ -81,8 +81,9 @@ class Plain:
         stopped: Callable[[], bool],
     ) -> Exported:  # fmt: skip
         progress(0.25, self.phrase)
+        until = time.monotonic() + 20  # a test that fails shall not hang
         while not self.go.wait(0.01):
-            if stopped():
+            if stopped() or time.monotonic() > until:
                 raise RuntimeError("stopped")
         if self.raises:
             raise self.raises
