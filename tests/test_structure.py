@@ -29,7 +29,7 @@ NOUNS = {"model"}
 # The few arrows between rooms, each with its reason. Do not add one without one.
 BETWEEN_ROOMS: dict[str, set[str]] = {
     # Seals and statements are signed; rows come from lists; an extract's recipe is its text.
-    "passport": {"keys", "references", "extract"},
+    "passport": {"keys", "references", "extract", "fhir"},
     "techniques": {"keys"},  # the tokens' key travels sealed
     "extract": {"sources"},  # without a workspace, a file is opened as any source is
     "fhir": {"extract"},  # one look for every report

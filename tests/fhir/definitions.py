@@ -65,7 +65,9 @@ def build() -> dict[str, Any]:
                 describe(here, of)
             elif kind in ("System.String", "http://hl7.org/fhirpath/System.String"):
                 kind = "id" if "." not in path and path in resources else "string"
-            marks = ("*" if many else "") + ("!" if required else "") + (f"?{choice}" if choice else "")
+            marks = (
+                ("*" if many else "") + ("!" if required else "") + (f"?{choice}" if choice else "")
+            )
             types[path][element] = kind + marks
 
     def is_resource(name: str) -> bool:

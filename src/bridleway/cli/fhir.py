@@ -1,4 +1,4 @@
-"""`fhir`: patient data that leaves anonymised; what a policy does; a Bulk Data server and client."""
+"""`fhir`: patient data that leaves anonymised, and what a policy does to it."""
 
 from __future__ import annotations
 
@@ -194,8 +194,12 @@ def _progress(as_json: bool) -> Iterator[Callable[[float, str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:9}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
-               TimeElapsedColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description:9}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
         yield lambda share, phrase: bar.update(task, completed=share, description=phrase)

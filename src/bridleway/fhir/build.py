@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bridleway.errors import UsageError
 from bridleway.fhir import r4, resources
 from bridleway.fhir.automaton import NO_RULE, Arrival, Automaton, Place
 from bridleway.fhir.methods import generalize, keep, method, redact
 from bridleway.fhir.paths.compiled import compile_test
+from bridleway.fhir.paths.nodes import Expr
 from bridleway.fhir.policy import Policy, Rule
 from bridleway.fhir.references import ABSENT, is_id, own_reference
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import MAX_TEXT, Job, Spot, Tools, Walk, number, text
+from bridleway.fhir.walks import MAX_TEXT, Job, Spot, Tools, Walk, moment, number, text
 
 _DROPS = ("redact", "remove")
 _MEANS = ("modifierExtension", "implicitRules")  # they change what the rest means
@@ -88,8 +90,8 @@ class Walks:
         if not arrival.asked:
             return settled(arrival.place)
         tests = [
-            (1 << bit, compile_test(asked, type_name, as_of=self.tools.as_of))
-            for bit, (asked, _, _) in enumerate(arrival.asked)
+            (1 << bit, self._test(asked, type_name, number))
+            for bit, (asked, number, _) in enumerate(arrival.asked)
         ]
         known: dict[int, Walk | None] = {}
 
@@ -104,6 +106,24 @@ class Walks:
             return None if chosen is None else chosen(value, job)
 
         return walk
+
+    def _test(self, asked: Expr, type_name: str, number: int) -> Callable[[Any, Any], bool]:
+        """Return a condition; what cannot be decided lets nothing out."""
+        drops = self._drops(number)
+        try:
+            test = compile_test(asked, type_name, strict=drops, as_of=moment(self.tools.as_of))
+        except UsageError:  # no element of this type can meet it
+            return lambda value, resource: False
+        if not drops:
+            return test
+
+        def strictly(value: Any, resource: Any) -> bool:
+            try:
+                return test(value, resource)
+            except ValueError:
+                return True
+
+        return strictly
 
     def _rule(self, place: Place) -> Rule | None:
         return None if place.best == NO_RULE else self.policy.rules[place.best]
@@ -194,9 +214,9 @@ class Walks:
         kept = {
             name for name in r4.elements(place.type) if self.child(place, name) is not None
         }  # fmt: skip
-        if place.type == "Coding" and kept == {"system", "code"}:
-            if all(self.child(place, name) is text for name in kept):
-                return generalize.coding(lambda system, code: (system, code), needs_system=True)
+        plain = all(self.child(place, name) is text for name in kept)
+        if place.type == "Coding" and kept == {"system", "code"} and plain:
+            return generalize.coding(lambda system, code: (system, code))
         if place.type == "CodeableConcept" and kept == {"coding"}:
             element = r4.elements(place.type)["coding"]
             arrival = self.automaton.below(place, element)

@@ -2,8 +2,8 @@
 
 Per resource: its pseudonym and its patient's, 16 bytes. Per patient: years of birth and death,
 gender, and a number for all that would leave besides the year of birth: patients with equal
-numbers look alike. Per code of a patient: when. What the second pass decides about one line, it decides from here, so
-that it does not matter in which file something stands.
+numbers look alike. Per code of a patient: when. What the second pass decides about one line, it
+decides from here, so that it does not matter in which file something stands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What Bridleway's own policies must keep to: nothing required is left empty, no k is claimed in vain."""
+"""What Bridleway's own policies must keep to: nothing that FHIR requires is left empty."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ class _Check:
         rule = self.rule(place)
         if not self.leaves(place):
             self.refuse(path, rule or above)
-        if rule is not None and rule.method == "generalize":
-            if rule.settings.get("otherValues", "redact") == "redact":
-                self.refuse(path, rule)
+        goes = rule is not None and rule.settings.get("otherValues", "redact") == "redact"
+        if rule is not None and rule.method == "generalize" and goes:
+            self.refuse(path, rule)
 
     def refuse(self, path: str, rule: Rule | None) -> None:
         raise wrong_policy(
@@ -97,8 +97,8 @@ def warnings(policy: Policy) -> list[str]:
     shifts = any(rule.method == "dateShift" for rule in policy.rules)
     if shifts and found.dates_kept:
         return [
-            f"{found.dates_kept[0]} leaves as it is beside dates that are moved: one such date of a "
-            "patient can tell that patient's shift."
+            f"{found.dates_kept[0]} leaves as it is beside dates that are moved: one such date of "
+            "a patient can tell that patient's shift."
         ]
     return []
 

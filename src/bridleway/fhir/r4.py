@@ -39,7 +39,7 @@ class Element(NamedTuple):
 @cache
 def _definitions() -> tuple[Mapping[str, Mapping[str, Element]], Mapping[str, str]]:
     told = json.loads((files(__package__) / "data" / "r4.json").read_text(encoding="utf-8"))
-    types = {}
+    types: dict[str, dict[str, Element]] = {}
     for name, elements in told["types"].items():
         types[name] = {}
         for element, entry in elements.items():

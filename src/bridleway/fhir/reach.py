@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
-from bridleway.fhir import r4
+from bridleway.errors import UsageError
+from bridleway.fhir import own_checks, r4
+from bridleway.fhir.paths.compiled import compile_test
 from bridleway.fhir.paths.rules import RulePath, Step
 from bridleway.fhir.policy import Policy, Rule, wrong_policy
 
+_ANY = datetime(2000, 1, 1, tzinfo=UTC)
 _DEEP = 6  # types nest further only in themselves
 
 
@@ -20,12 +24,32 @@ def check(policy: Policy) -> list[str]:
             if policy.is_own:
                 raise wrong_policy(sentence, "Check its spelling.", rule.where)
             warnings.append(f"{sentence} The rule never matches ({rule.where}).")
+            continue
+        require_conditions(rule)
     if policy.is_own:
-        from bridleway.fhir import own_checks
-
         own_checks.check(policy)
         warnings += own_checks.warnings(policy)
     return warnings
+
+
+def require_conditions(rule: Rule) -> None:
+    """Refuse a condition on the last element that none of the elements reached can meet.
+
+    Raises UsageError.
+    """
+    last = rule.path.steps[-1] if rule.path.steps else rule.path
+    if last.where is None:
+        return
+    failed = None
+    for owner, element in reached(rule.path):
+        try:
+            compile_test(last.where, owner if element is None else element.type, where=rule.where,
+                         as_of=_ANY)  # fmt: skip
+            return
+        except UsageError as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 def reached(path: RulePath) -> Iterator[tuple[str, r4.Element | None]]:
@@ -87,7 +111,7 @@ def _below(holder: str, step: Step) -> Iterator[tuple[str, r4.Element]]:
 
 
 def plain_paths(rule: Rule) -> Iterator[tuple[str, str]]:
-    """Yield (type of resource, path of JSON names) for a rule that names elements without conditions.
+    """Yield (type of resource, path of JSON names) for a rule without conditions.
 
     Nothing is yielded for other rules.
     """

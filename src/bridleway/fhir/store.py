@@ -72,7 +72,7 @@ class _Run:
 
 
 def parts(paths: Sequence[Path], kind: DTypeLike) -> Iterator[NDArray[np.void]]:
-    """Yield the records of sorted files in ascending parts, equal ones once, equal keys in one part."""
+    """Yield records of sorted files in ascending parts: equal ones once, equal keys in one."""
     told = np.dtype(kind)
     runs = [_Run(path, told) for path in paths if path.stat().st_size]
     total = sum(run.count for run in runs) * told.itemsize
@@ -124,7 +124,8 @@ class Sorted:
         found = self._block(block)
         position = int(np.searchsorted(found[self._key], np.uint64(key)))
         if position < len(found) and int(found[position][self._key]) == key:
-            return found[position]
+            record: np.void = found[position]
+            return record
         return None
 
     def _block(self, number: int) -> NDArray[np.void]:

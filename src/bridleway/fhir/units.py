@@ -36,7 +36,7 @@ class Unit:
 
 
 def sources(given: Path) -> list[Path]:
-    """Return the files of a source, sorted: one file, or those of a folder that hold FHIR's JSON."""
+    """Return the files of a source, sorted: one file, or a folder's that hold FHIR's JSON."""
     if given.is_file():
         found = [given]
     elif given.is_dir():

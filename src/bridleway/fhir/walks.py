@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from bridleway.fhir import resources
@@ -23,7 +23,7 @@ class Tools:
 
     parameters: of the policy; as_of: the day for which ages are taken; released: whether the
     resource with this pseudonym leaves, None where that is not known; codes: what each code is
-    released as, None for not at all, by the place of the rule; birth_width: years per band of birth.
+    released as, None for not at all, by the place of the rule; birth_width: years in a band.
     """
 
     keys: Keys
@@ -34,6 +34,11 @@ class Tools:
     released: Callable[[bytes], bool] | None = None
     codes: Mapping[str, Mapping[Code, Code | None]] = field(default_factory=dict)
     birth_width: int | None = 1
+
+
+def moment(day: date) -> datetime:
+    """Return the beginning of a day, which is what FHIRPath takes as now."""
+    return datetime.combine(day, time(), UTC)
 
 
 class Job:

@@ -215,6 +215,7 @@ def _questions(whole: Part, technique: Part) -> tuple[PinnedQuestion, ...]:
 def _recipe(whole: Part, name: str) -> Mapping[str, Any]:
     """Return an extract's recipe, once it can be read."""
     from bridleway.extract.recipe import read_recipe
+    from bridleway.passport.fhir_extracts import is_fhir, read_fhir
 
     if not whole.has("extracts") or not whole.part("extracts").has(name):
         wrong(
@@ -224,7 +225,10 @@ def _recipe(whole: Part, name: str) -> Mapping[str, Any]:
         )
     told = whole.part("extracts").part(name)
     try:
-        read_recipe(told.value, told.path)
+        if is_fhir(told.value):
+            read_fhir(told.value, told.path)
+        else:
+            read_recipe(told.value, told.path)
     except UsageError as error:
         raise Gap(
             error.sentence, error.remedy, where=error.where, code="passport-incomplete"

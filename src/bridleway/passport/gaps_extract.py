@@ -6,6 +6,7 @@ from bridleway.errors import UsageError, nearest
 from bridleway.extract.recipe import read_recipe
 from bridleway.passport.document import at, bindings_of, map_at, records_at, techniques_of, text_at
 from bridleway.passport.extracts import recipe_problems
+from bridleway.passport.fhir_extracts import fhir_problems, is_fhir, read_fhir
 from bridleway.passport.gaps_touch import tables_read
 from bridleway.passport.gaps_view import Findings, View
 
@@ -43,6 +44,9 @@ def extract_rules(view: View) -> Findings:
 
 
 def _fits(view: View, name: str, number: int) -> Findings:
+    if is_fhir(at(view.body, "extracts", name)):
+        yield from _fhir_fits(view, name)
+        return
     try:
         recipe = read_recipe(at(view.body, "extracts", name), "")
     except UsageError:
@@ -74,4 +78,14 @@ def _fits(view: View, name: str, number: int) -> Findings:
     columns = facts[places[0]].columns if places and places[0] in facts else {}
     # Which columns are listed, nodes see when they read the text.
     for sentence, remedy in recipe_problems(recipe, recipe.columns, columns, forms):
+        yield view.gap(sentence, remedy, "extracts", name)
+
+
+def _fhir_fits(view: View, name: str) -> Findings:
+    try:
+        recipe = read_fhir(at(view.body, "extracts", name))
+    except UsageError:
+        return  # the shape has said what is wrong
+    least = at(view.body, "disclosure", "smallest_group")
+    for sentence, remedy in fhir_problems(recipe, least):
         yield view.gap(sentence, remedy, "extracts", name)

@@ -16,6 +16,7 @@ from bridleway import references
 from bridleway.documents import PathKey
 from bridleway.errors import UsageError, nearest
 from bridleway.extract.recipe import read_recipe
+from bridleway.passport.fhir_extracts import is_fhir, read_fhir
 from bridleway.passport.document import is_placeholder, model_fields
 
 Say = Callable[[str, str, PathKey], None]
@@ -337,7 +338,7 @@ class Recipe:
                 at,
             )
         try:
-            read_recipe(value, "")
+            read_fhir(value) if is_fhir(value) else read_recipe(value, "")
         except UsageError as error:
             place = f" ({error.where})" if error.where else ""
             say(f"{error.sentence.rstrip('.')}{place}.", error.remedy, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bridleway.errors import Gap, Refused
 from bridleway.extract.recipe import read_recipe
@@ -17,6 +17,7 @@ from bridleway.model.question import Asked as AskedFor
 from bridleway.model.question import Listing, columns_in
 from bridleway.passport.body import links_of
 from bridleway.passport.extracts import recipe_problems
+from bridleway.passport.fhir_extracts import fhir_problems, is_fhir, listing_problems, read_fhir
 from bridleway.passport.persons import node_of
 from bridleway.passport.rules import IN_THE_CLEAR, rules_of
 from bridleway.passport.state import Standing
@@ -401,6 +402,8 @@ def _pseudonyms(asked: Asked) -> frozenset[str]:
     """Return the columns of which pseudonyms alone leave, and that no condition reads."""
     if not isinstance(asked.question, Listing) or asked.pinned is None:
         return frozenset()
+    if is_fhir(asked.pinned.recipe):
+        return frozenset()
     recipe = read_recipe(asked.pinned.recipe, f"extracts.{asked.pinned.id}")
     return frozenset(recipe.own_names) - {c.name for c in columns_in(asked.question.where)}
 
@@ -409,12 +412,23 @@ def _recipe_protects(asked: Asked) -> None:
     """Check that an extract's recipe is no looser than the classes that the catalogue declares."""
     if not isinstance(asked.question, Listing) or asked.pinned is None:
         return
+    if is_fhir(asked.pinned.recipe):
+        _fhir_protects(asked, asked.question, asked.pinned.recipe or {})
+        return
     recipe = read_recipe(asked.pinned.recipe, f"extracts.{asked.pinned.id}")
     listed = [column.name for column in asked.question.columns]
     for table, facts in asked.tables.items():
         forms = {name: use.form for name, use in asked.passport.fields.get(table, {}).items()}
         for sentence, remedy in recipe_problems(recipe, listed, facts.columns, forms):
             _refuse(sentence, remedy, "recipe")
+
+
+def _fhir_protects(asked: Asked, listing: Listing, told: Mapping[str, Any]) -> None:
+    """Check that a FHIR extract lists resources, and that its policy is strict enough."""
+    recipe = read_fhir(told)
+    least = _rules(asked).smallest_group
+    for sentence, remedy in (*listing_problems(listing), *fhir_problems(recipe, least)):
+        _refuse(sentence, remedy, "recipe")
 
 
 def _keys_are_open(asked: Asked) -> None:

@@ -1,8 +1,9 @@
 """dateShift: whole days, the same for everything of one patient (or resource, file, folder).
 
-Bridleway's own policies leave times of day out: many systems stamp a patient's records with times that
-recognise the patient. Microsoft's set times to midnight and keep the zone, leave partial dates
-out and dates of more than 89 years ago. Their shift is no MAC: two known dates give it away. Ours is.
+Bridleway's own policies leave times of day out: many systems stamp a patient's records with times
+that recognise the patient. Microsoft's set times to midnight and keep the zone, leave partial dates
+out and dates of more than 89 years ago. Their shift is no MAC, and two known dates give it away;
+ours is one.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ every job; `hierarchy: birth-years` cuts a date of birth to the year in which it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,7 +21,7 @@ from bridleway.fhir.paths.grammar import parse
 from bridleway.fhir.policy import Rule, wrong_policy
 from bridleway.fhir.r4 import PRIMITIVES
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import KEEPS, Code, Job, Spot, Tools, Walk, text
+from bridleway.fhir.walks import KEEPS, Code, Job, Spot, Tools, Walk, moment, text
 
 NAME = "generalize"
 SETTINGS = frozenset({"cases", "otherValues", "hierarchy", "to", "minCount", "replaceWith"})
@@ -97,7 +96,7 @@ def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
     def released(system: str, code: str) -> Code | None:
         return codes.get((system, code), (system, code) if keeps else None)
 
-    one = coding(released, needs_system=True)
+    one = coding(released)
     if spot.type == "Coding":
         return one if other is None else _or_else(one, other)
     walked = concept(one)
@@ -117,7 +116,7 @@ _MOST_KEPT = 100_000
 LISTS: WeakKeyDictionary[Walk, Walk] = WeakKeyDictionary()
 
 
-def coding(released: Any, *, needs_system: bool) -> Walk:
+def coding(released: Callable[[str, str], Code | None]) -> Walk:
     """Return the walk of a Coding that lets out system and code alone, as `released` says.
 
     Equal codes share one result, which nobody changes: most of clinical data is the same few
@@ -214,8 +213,8 @@ def _birth_year(width: int | None) -> Walk | None:
 def _by_cases(spot: Spot, rule: Rule, tools: Tools) -> Walk:
     pairs = [
         (
-            compile_test(parse(condition, rule.where), spot.type, as_of=tools.as_of),
-            compile_expression(parse(becomes, rule.where), spot.type, as_of=tools.as_of),
+            compile_test(parse(condition, rule.where), spot.type, as_of=moment(tools.as_of)),
+            compile_expression(parse(becomes, rule.where), spot.type, as_of=moment(tools.as_of)),
         )
         for condition, becomes in cases_of(rule).items()
     ]
@@ -241,8 +240,6 @@ def _written(found: Any, expected: type) -> Any:
     """Return what FHIRPath made as JSON of the element's type; None if it is none."""
     if isinstance(found, Decimal):
         found = int(found) if found == found.to_integral_value() else float(found)
-    if isinstance(found, date):
-        found = found.isoformat()
     if expected is str:
         return None if isinstance(found, bool | dict) else str(found)
     if expected is float:

@@ -1,4 +1,4 @@
-"""What a run came to: lines, risk, usefulness, as numbers that were measured on what was written."""
+"""What a run came to: lines, risk, usefulness, measured on what was written."""
 
 from __future__ import annotations
 

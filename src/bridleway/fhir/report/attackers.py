@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,12 +128,11 @@ class _Left:
         if not day or self.dates == "none":
             return people * _BASE
         if self.dates == "years":
-            from datetime import date
-
             return people[days == date.fromordinal(day).year] * _BASE
         shift = days - day
         ok = (np.abs(shift) <= self._window) & (days > _FIRST_DAY)
-        return people[ok] * _BASE + shift[ok] + self._window
+        keys: NDArray[np.int64] = people[ok] * _BASE + shift[ok] + self._window
+        return keys
 
 
 def _dates(told: Measured) -> tuple[str, int]:

@@ -65,9 +65,10 @@ def _summary(report: Mapping[str, Any]) -> Html:
             "Can a patient be found?",
             f"By what leaves about patients themselves, the smallest group that looks alike has "
             f"{number(after['smallest'])}; {number(people['held_back'])} patients were held back.",
-            f"Whoever knows two events of a patient with their days ({_DATES[report['risk']['dates']]})"
-            f" finds that patient alone in {percent(two)} of cases. Histories are far more telling "
-            "than a birth year: treat what left as personal data.",
+            "Whoever knows two events of a patient with their days "
+            f"({_DATES[report['risk']['dates']]}) finds that patient alone in {percent(two)} of "
+            "cases. Histories are far more telling than a birth year: treat what left as personal "
+            "data.",
             warn=two > 0.05,
         ),
         *(_answer("A warning", one, warn=True) for one in warnings),
@@ -168,9 +169,9 @@ def _shares(report: Mapping[str, Any]) -> Html:
     ]  # fmt: skip
     return tag(
         "section", tag("h2", "What can still be computed"),
-        tag("p", f"Of {number(prevalence['codes_compared'])} codes that left as they are, the share "
-                 f"of patients differs by {percent(prevalence['mean_difference'])} on average and "
-                 f"{percent(prevalence['largest_difference'])} at most."),
+        tag("p", f"Of {number(prevalence['codes_compared'])} codes that left as they are, the "
+                 f"share of patients differs by {percent(prevalence['mean_difference'])} on "
+                 f"average and {percent(prevalence['largest_difference'])} at most."),
         tag("p", "Days between events cannot be compared: no dates left in full." if error is None
             else f"Days between events of a patient are off by {error:.2f} on average "
                  f"({number(gaps['patients_compared'])} patients compared)."),
@@ -187,5 +188,5 @@ def _files(report: Mapping[str, Any]) -> Html:
         [one["name"], number(one["resources"]), number(one["bytes"]), one["sha256"][:16] + "…"]
         for one in report["files"]
     ]
-    return tag("section", tag("h2", "Files"),
-               table("Files", ["name", "resources", "bytes", "SHA-256"], rows, numbers=3))  # fmt: skip
+    head = ["name", "resources", "bytes", "SHA-256"]
+    return tag("section", tag("h2", "Files"), table("Files", head, rows, numbers=3))

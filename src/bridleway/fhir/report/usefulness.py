@@ -1,4 +1,4 @@
-"""What an analyst can still do: codes and how frequent they are, intervals, distributions, values."""
+"""What an analyst can still do: codes and their frequency, intervals, distributions, values."""
 
 from __future__ import annotations
 
