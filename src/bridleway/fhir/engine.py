@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from bridleway.fhir.policy import Policy
 from bridleway.fhir.references import is_id, target
 from bridleway.fhir.resources import Wrong
 from bridleway.fhir.subjects import patient_of, references_in, subject_text
-from bridleway.fhir.walks import Job, Tools
+from bridleway.fhir.walks import Job, Tools, Walk
 
 MAX_LINE = 16 << 20
 _TAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
@@ -26,8 +27,9 @@ _MOST_KEPT = 50_000
 # Digits and points become d, so that a run of them is found as fast as a text is searched. A number
 # that has fewer is a double, if it is not so small that it becomes zero.
 _SHAPE = bytes(ord("d") if chr(n) in "0123456789." else n for n in range(256))
-_LONG = b"d" * 17
-_NUMBER = re.compile(rb"-?[\d.]+(?:[eE][+-]?\d+)?")
+_LONG = b"d" * 16
+_SMALL = re.compile(rb"[eE]-\d{3}")
+_NEARLY = 15  # digits that every double keeps
 
 
 class Held:
@@ -71,7 +73,7 @@ class Engine:
         self.policy = policy
         self.index = index
         self.held = held or Held()
-        released = self._released if policy.is_own and index is not None else None
+        released = self.leaves if policy.is_own and index is not None else None
         self.tools = replace(tools, released=released)
         self.walks = Walks(policy, self.tools)
         self._people: dict[str, tuple[int, int, str]] = {}
@@ -87,9 +89,8 @@ class Engine:
             found = orjson.loads(line)
         except (orjson.JSONDecodeError, RecursionError):
             raise Wrong(resources.UNREADABLE) from None
-        shape = line.translate(_SHAPE)
-        if _LONG in shape:
-            _require_exact(line, shape)
+        if _LONG in line.translate(_SHAPE):
+            _require_exact(line)
         if type(found) is not dict:
             raise Wrong(resources.NO_RESOURCE)
         kind = found.get("resourceType")
@@ -101,12 +102,19 @@ class Engine:
         """Return what leaves of a line, with a line's end. Raises Wrong."""
         made = self.anonymise(self.parse(line), file)
         self.require_exact(line)
-        return orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
+        return self.written(made) + b"\n"
+
+    def written(self, made: Mapping[str, Any]) -> bytes:
+        """Return as JSON what leaves of a resource. Raises Wrong."""
+        try:
+            return orjson.dumps(made)
+        except orjson.JSONEncodeError:
+            raise Wrong(resources.TOO_DEEP) from None
 
     def require_exact(self, line: bytes) -> None:
         """Refuse the resource just made if a number in it may have been too small for a double."""
-        if self._job.tiny:
-            _require_small(line)
+        if self._job.tiny and _SMALL.search(line):
+            _require_exact(line)
 
     def anonymise(self, resource: dict[str, Any], file: str = "") -> dict[str, Any]:
         """Return what leaves of a resource. Raises Wrong where nothing may."""
@@ -117,30 +125,48 @@ class Engine:
         job = self._job
         job.resource = resource
         job.tiny = False
-        if self.held.names:
-            self._require_shared(resource, kind)
+        doubtful = bool(self.held.names) and self._is_doubtful(resource, kind)
         told = subject_text(resource, kind) if self._scope == "patient" else None
         known = self._people.get(told) if told is not None else None
         if known is None:
             known = self._about(resource, kind, file)
-            if told is not None:
+            if told is not None and target(told) is not None:  # else more than it decides
                 if len(self._people) >= _MOST_KEPT:
                     self._people.clear()
                 self._people[told] = known
         job.shift, job.year, refused = known
-        if refused and self.policy.is_own:
+        if refused and self.policy.is_own and not (doubtful and kind == "Patient"):
             raise Wrong(refused)
-        job.local = self._inside(resource, kind) if "contained" in resource else _NONE
         try:
-            made = walk(resource, job)
+            made = self._walked(walk, resource, kind)
         except RecursionError:
             raise Wrong(resources.TOO_DEEP) from None
         if made is None:
             raise Wrong(resources.NOT_RELEASED)
+        if doubtful:
+            raise Wrong(resources.SAME_ID)
         if job.tags:
             _label(made, job.tags)
             job.tags.clear()
-        return made  # type: ignore[no-any-return]
+        return made
+
+    def _walked(self, walk: Walk, resource: dict[str, Any], kind: str) -> dict[str, Any] | None:
+        """Walk a resource; references to contained resources that do not leave go, too."""
+        job = self._job
+        if "contained" not in resource:
+            job.local = _NONE
+            return walk(resource, job)  # type: ignore[no-any-return]
+        job.local = self._inside(resource, kind)
+        counted = job.counts.copy()
+        made: dict[str, Any] | None = walk(resource, job)
+        left = {f"#{one.get('id')}" for one in (made or {}).get("contained") or ()}
+        gone = {told for told, name in job.local.items() if name is not None and name not in left}
+        if gone:
+            job.local = {**job.local, **dict.fromkeys(gone)}
+            job.counts.clear()
+            job.counts.update(counted)
+            made = walk(resource, job)
+        return made
 
     def looks(self, patient: Mapping[str, Any]) -> bytes:
         """Return what of a Patient would leave besides its year of birth and exact death."""
@@ -156,19 +182,21 @@ class Engine:
             made["deceasedBoolean"] = True
         else:
             made.pop("deceasedBoolean", None)
-        return orjson.dumps(made, option=orjson.OPT_SORT_KEYS)
+        try:
+            return orjson.dumps(made, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # nested too deeply to be written
+            return b""
 
     @property
     def bands_births(self) -> bool:
         """Whether the width of bands of birth years is the run's to choose."""
         return any(r.settings.get("hierarchy") == "birth-years" for r in self.policy.rules)
 
-    def _require_shared(self, resource: dict[str, Any], kind: str) -> None:
-        """Hold back what an earlier pass rejected."""
-        if is_id(resource.get("id")):
-            name = short(self.tools.keys.pseudonym(kind, resource["id"]))
-            if name in self.held.names:
-                raise Wrong(resources.PATIENT_HELD)
+    def _is_doubtful(self, resource: dict[str, Any], kind: str) -> bool:
+        """Tell whether an earlier pass rejected what has this type and id."""
+        if not is_id(resource.get("id")):
+            return False
+        return short(self.tools.keys.pseudonym(kind, resource["id"])) in self.held.names
 
     def _about(self, resource: dict[str, Any], kind: str, file: str) -> tuple[int, int, str]:
         """Return the shift of a resource's dates, the year from which ages are taken, and why
@@ -189,28 +217,34 @@ class Engine:
         if patient is not None and is_id(patient):
             number = short(keys.pseudonym("Patient", patient))
         else:
-            number = self._owner(resource)
-        if not number:
-            own = keys.pseudonym(resource["resourceType"], str(resource.get("id")))
-            return keys.shift(own[:8], days), self.tools.as_of.year, ""
+            owners = self._owners(resource)
+            # Of several patients' none is the one by whom dates could be moved.
+            number = min(owners) if len(owners) == 1 else 0
+            if not number:
+                own = keys.pseudonym(resource["resourceType"], str(resource.get("id")))
+                refused = next(filter(None, map(self._refused, sorted(owners))), "")
+                return keys.shift(own[:8], days), self.tools.as_of.year, refused
         shift = keys.shift(number.to_bytes(8), days)
         if self.index is None:
             death = facts(resource)[1] if resource["resourceType"] == "Patient" else 0
             return shift, self._reference_year(death), ""
         record = self.index.person(number)
-        if record is None:
-            return shift, self.tools.as_of.year, resources.PATIENT_ABSENT
-        refused = ""
-        if number in self.held.names or self.held.person(record):
-            refused = resources.PATIENT_HELD
-        death = int(record["death"])
-        return shift, self._reference_year(0 if death == DEAD_UNDATED else death), refused
+        death = DEAD_UNDATED if record is None else int(record["death"])
+        year = self._reference_year(0 if death == DEAD_UNDATED else death)
+        return shift, year, self._refused(number)
 
-    def _owner(self, resource: dict[str, Any]) -> int:
-        """Return the patient of a resource that names none, by what it refers to."""
+    def _refused(self, number: int) -> str:
+        """Return why nothing leaves of a patient, '' if it does."""
+        record = None if self.index is None else self.index.person(number)
+        if number in self.held.names or (record is not None and self.held.person(record)):
+            return resources.PATIENT_HELD
+        return "" if record is not None else resources.PATIENT_ABSENT
+
+    def _owners(self, resource: dict[str, Any]) -> set[int]:
+        """Return the patients of a resource that names none, by what it refers to."""
+        owners: set[int] = set()
         if self.index is None:
-            return 0
-        owners = set()
+            return owners
         for told in references_in(resource):
             found = target(told)
             if found is None:
@@ -219,8 +253,7 @@ class Engine:
             owner = name if found[0] == "Patient" else self.index.owner(name)
             if owner:
                 owners.add(owner)
-        # Of several patients' none is the one by whom dates could be moved.
-        return owners.pop() if len(owners) == 1 else 0
+        return owners
 
     def _inside(self, resource: dict[str, Any], kind: str) -> dict[str, str | None]:
         """Return what references to contained resources become, None where none leaves."""
@@ -242,8 +275,9 @@ class Engine:
             local[f"#{one['id']}"] = f"#{name}" if leaves else None
         return local
 
-    def _released(self, name: bytes) -> bool:
-        """Tell whether a resource leaves: it is in the source, and not held back."""
+    def leaves(self, name: bytes) -> bool:
+        """Tell whether a resource leaves, as far as is known: it is in the source, and not held
+        back."""
         if self.index is None:
             return True
         number = short(name)
@@ -280,40 +314,19 @@ def _tag(tag: str) -> dict[str, str]:
     return {"system": _TAGS, "code": tag}
 
 
-def _require_small(line: bytes) -> None:
-    """Refuse numbers so small that a double does not hold them."""
-    for mark in (b"e-", b"E-"):
-        place = line.find(mark)
-        while place >= 0:
-            start = place
-            if line[place + 2 : place + 5].isdigit():
-                while line[start - 1 : start].isdigit() or line[start - 1 : start] == b".":
-                    start -= 1
-            if start < place and line[:start].rstrip(b"- \t\r\n")[-1:] in (b":", b",", b"["):
-                found = _NUMBER.match(line, start)
-                _require_double(found[0] if found else b"")
-            place = line.find(mark, place + 2)
-
-
-def _require_exact(line: bytes, shape: bytes) -> None:
-    """Refuse numbers of more digits than a double holds."""
-    place = shape.find(_LONG)
-    while place >= 0:
-        before = line[max(0, place - 8) : place].rstrip(b"- \t\r\n")[-1:]
-        found = _NUMBER.match(line, place)
-        end = found.end() if found else place + 1
-        if found is not None and before in (b":", b",", b"["):
-            _require_double(found[0])
-        place = shape.find(_LONG, end)
-
-
-def _require_double(told: bytes) -> None:
+def _require_exact(line: bytes) -> None:
+    """Refuse a line with a number of more digits than a double holds, or too near to zero."""
     try:
-        exact, near = Decimal(told.decode()), float(told)
-    except (InvalidOperation, ValueError):
-        return  # digits and points in a text, no number
-    is_whole = b"." not in told and b"e" not in told.lower()
-    if is_whole and -(1 << 63) <= exact < 1 << 64:
-        return  # kept as an integer
-    if Decimal(repr(near)) != exact:
+        json.loads(line, parse_float=_require_double, parse_int=_require_integer)
+    except RecursionError:
+        raise Wrong(resources.TOO_DEEP) from None
+
+
+def _require_double(told: str) -> None:
+    if Decimal(repr(float(told))) != Decimal(told):
         raise Wrong(resources.NUMBERS)
+
+
+def _require_integer(told: str) -> None:
+    if len(told) > _NEARLY and not -(1 << 63) <= Decimal(told) < 1 << 64:
+        _require_double(told)

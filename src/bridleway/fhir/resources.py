@@ -34,6 +34,7 @@ NOT_RELEASED = "type-not-in-policy"
 PATIENT_HELD = "patient-held-back"
 PATIENT_ABSENT = "patient-not-in-source"
 DATE = "wrong-date"
+SAME_ID = "same-id-twice"
 
 REASONS = {
     UNREADABLE: "The line is no JSON in UTF-8.",
@@ -49,4 +50,5 @@ REASONS = {
     PATIENT_HELD: "The resource is about a patient who is held back.",
     PATIENT_ABSENT: "The resource is about a patient whom the source does not hold.",
     DATE: "A date is none.",
+    SAME_ID: "Another resource of its type and id was rejected, or says something else.",
 }

@@ -77,9 +77,9 @@ def subject_text(resource: Mapping[str, Any], type_name: str) -> str | None:
     """
     for name in _elements(type_name):
         one = resource.get(name)
-        told = one.get("reference") if type(one) is dict else None
-        if type(told) is str and told.startswith("Patient/"):
-            return told
+        if one is not None:
+            told = one.get("reference") if type(one) is dict else None
+            return told if type(told) is str and told.startswith("Patient/") else None
     return None
 
 

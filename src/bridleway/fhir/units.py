@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +95,13 @@ def lines(unit: Unit) -> Iterator[bytes]:
         )
         return
     packed = unit.path.name.endswith(".gz")
-    with gzip.open(unit.path) if packed else unit.path.open("rb", buffering=1 << 20) as file:
-        yield from _read(file, unit)  # type: ignore[arg-type]
+    try:
+        with gzip.open(unit.path) if packed else unit.path.open("rb", buffering=1 << 20) as file:
+            yield from _read(file, unit)  # type: ignore[arg-type]
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UsageError(
+            "The packed file is damaged.", "Fetch it again, or leave it out.", where=unit.name
+        ) from None
 
 
 def _read(file: BinaryIO, unit: Unit) -> Iterator[bytes]:
