@@ -61,7 +61,8 @@ class Collector:
     """Notes resources one by one; `write` puts down what was noted.
 
     counted: the elements whose codes the policy generalises by count of patients, by type; looks:
-    what of a Patient would leave besides the year of birth.
+    what of a Patient would leave besides the year of birth; without: resources of which it is
+    known that they do not leave, so that their codes do not count.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class Collector:
         keys: Keys,
         counted: Mapping[str, Iterable[str]],
         looks: Callable[[Mapping[str, Any]], bytes],
+        without: frozenset[int] = frozenset(),
     ) -> None:
         self._keys = keys
+        self._without = without
         self._looks = looks
         self.seen = Seen()
         self._numbers: dict[Code, int] = {}
@@ -97,7 +100,7 @@ class Collector:
             rest = hashlib.blake2b(self._looks(resource), digest_size=8).digest()
             self._people.append((name, *facts(resource), int.from_bytes(rest)))
             self._raws.append((_raw(resource), name))
-        elif person:
+        elif person and name not in self._without:
             self._note_codes(type_name, resource, person)
         self._note_value(type_name, resource)
 
@@ -161,7 +164,8 @@ class Collector:
 def _raw(patient: Mapping[str, Any]) -> int:
     """Return a number for what is commonly known of somebody: date of birth, gender, postcode."""
     where = next((code for code in at(patient, "address.postalCode") if type(code) is str), "")
-    told = f"{patient.get('birthDate')}|{patient.get('gender')}|{where}".encode()
+    born, gender = (patient.get(name) for name in ("birthDate", "gender"))
+    told = "|".join(one if type(one) is str else "" for one in (born, gender, where)).encode()
     return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest())
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bridleway.errors import Fault, UsageError
-from bridleway.fhir import index, report, resources, weigh, workers
+from bridleway.fhir import index, report, weigh, workers
 from bridleway.fhir.bulk.request import ExportRequest
 from bridleway.fhir.codes.hierarchy import Hierarchy
 from bridleway.fhir.engine import Held
@@ -41,8 +41,8 @@ class Order:
     """What is to be done.
 
     secret: of the project, 32 bytes; source: the name of where ids are unique; as_of: the day for
-    ages; hierarchies: by code system; request and people: what of the source an export holds;
-    cut: codes as an earlier job on the same data version released them.
+    ages; hierarchies: by code system; by_type: one file per type of resource; request and people:
+    what of the source an export holds; settled: what an earlier job on the same data settled.
     """
 
     source: Path
@@ -54,6 +54,7 @@ class Order:
     hierarchies: Mapping[str, Hierarchy] = field(default_factory=dict)
     processes: int = 0
     packed: bool = False
+    by_type: bool = False
     request: ExportRequest | None = None
     people: frozenset[str] | None = None
     settled: Settled | None = None
@@ -145,19 +146,19 @@ class _Run:
                 "as_of": order.as_of, "parameters": policy.parameters,
                 "shift_days": policy.shift_days, "is_own": policy.is_own,
             },
-            self.work, order.packed, request=order.request, people=order.people,
+            self.work, order.packed, order.by_type, request=order.request, people=order.people,
         )  # fmt: skip
 
     def run(self) -> Outcome:
         """Take both passes and measure."""
-        noted = self._pass(workers.note, self.plan, with_index=False, begins=0.0, share=0.35)
-        seen = [part for done in noted for part in done.parts]
-        codes = index.gather(self.work, seen)
-        looks = weigh.looks(self.work)
-        rejected: frozenset[int] = frozenset()
+        rejected = self.order.settled.held.names if self.order.settled else frozenset()
+        noted, codes = self._note(rejected)
+        if self.order.policy.is_own and (doubtful := weigh.twice(self.work) - rejected):
+            rejected |= doubtful
+            noted, codes = self._note(rejected)
         begins = 0.35
         while True:
-            settled = self.order.settled or self._settle(codes, looks, rejected)
+            settled = self.order.settled or self._settle(codes, rejected)
             held = replace_names(settled.held, settled.held.names | rejected)
             settled = replace(settled, held=held)
             width = held.width
@@ -172,13 +173,15 @@ class _Run:
             rejected |= new
             for one in done:
                 _forget(one)
+            noted, codes = self._note(rejected)
             begins = 0.4
         self.progress(0.95, "measuring")
-        files, names = self._join(done)
+        files = self._join(done)
         made = report.made(
             report.Measured(
                 policy=self.order.policy, as_of=self.order.as_of, folder=self.work,
-                noted=noted, done=done, names=names, files=files, codes=codes, looks=looks,
+                noted=noted, done=done, files=files, codes=codes,
+                looks=weigh.looks(self.work), left=weigh.looks(self.work, settled.held.names),
                 settled_codes=settled.codes, held=settled.held,
                 without=weigh.held_people(self.work, settled.held),
             )
@@ -187,10 +190,15 @@ class _Run:
         self.progress(1.0, "done")
         return Outcome(made, settled)
 
-    def _settle(
-        self, codes: Mapping[int, Code], looks: weigh.Looks, rejected: frozenset[int]
-    ) -> Settled:
+    def _note(self, rejected: frozenset[int]) -> tuple[list[Done], dict[int, Code]]:
+        """Take the first pass: write the index; codes of rejected resources do not count."""
+        plan = replace(self.plan, held=Held(names=rejected))
+        noted = self._pass(workers.note, plan, with_index=False, begins=0.0, share=0.35)
+        return noted, index.gather(self.work, [part for done in noted for part in done.parts])
+
+    def _settle(self, codes: Mapping[int, Code], rejected: frozenset[int]) -> Settled:
         policy = self.order.policy
+        looks = weigh.looks(self.work, rejected)
         bands = any(r.settings.get("hierarchy") == "birth-years" for r in policy.rules)
         held = weigh.held_back(policy, looks, bands=bands, names=rejected)
         least = max(weigh.least_of(policy), 1)
@@ -201,11 +209,7 @@ class _Run:
 
     def _newly_rejected(self, done: Iterable[Done], held: Held) -> frozenset[int]:
         """Return resources that were rejected though what refers to them was told they leave."""
-        known = (resources.PATIENT_HELD, resources.PATIENT_ABSENT, resources.NOT_RELEASED)
-        found = {
-            one.name for part in done for one in part.rejected
-            if one.name and one.reason not in known
-        }  # fmt: skip
+        found = {one.name for part in done for one in part.rejected if one.name}
         return frozenset(found - held.names) if self.order.policy.is_own else frozenset()
 
     def _pass(
@@ -252,36 +256,30 @@ class _Run:
         read = sum(self.units[done.number].size for done in found)
         self.progress(begins + share * read / self.total, phrase)
 
-    def _join(self, done: Sequence[Done]) -> tuple[list[dict[str, Any]], dict[int, str]]:
-        """Put the parts of each file together; return the files and the name of each unit's."""
-        by_name: dict[str, list[Done]] = {}
-        names = {}
-        for one in done:
-            unit = self.units[one.number]
-            names[one.number] = unit.name
-            by_name.setdefault(unit.name, []).append(one)
-        files = []
-        for name, parts in by_name.items():
-            target = self.out / (f"{name}.gz" if self.plan.packed else name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            digest = hashlib.sha256()
-            with target.open("wb") as file:
-                for part in parts:
-                    assert part.part is not None  # noqa: S101 -- every unit has written one
-                    with part.part.open("rb") as piece:
-                        while block := piece.read(1 << 20):
-                            digest.update(block)
-                            file.write(block)
-                    part.part.unlink()
-                file.flush()
-                os.fsync(file.fileno())
-            files.append({
-                "name": target.relative_to(self.out).as_posix(),
-                "resources": sum(part.written for part in parts),
-                "bytes": target.stat().st_size,
-                "sha256": digest.hexdigest(),
-            })  # fmt: skip
-        return files, names
+    def _join(self, done: Sequence[Done]) -> list[dict[str, Any]]:
+        """Put the parts of each file together, in the source's order; return what they are."""
+        names = dict.fromkeys(name for one in done for name in one.files)
+        return [self._joined(name, [one for one in done if name in one.files]) for name in names]
+
+    def _joined(self, name: str, parts: Sequence[Done]) -> dict[str, Any]:
+        target = self.out / (f"{name}.gz" if self.plan.packed else name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with target.open("wb") as file:
+            for part in parts:
+                with part.files[name].open("rb") as piece:
+                    while block := piece.read(1 << 20):
+                        digest.update(block)
+                        file.write(block)
+                part.files[name].unlink()
+            file.flush()
+            os.fsync(file.fileno())
+        return {
+            "name": target.relative_to(self.out).as_posix(),
+            "resources": sum(part.written[name] for part in parts),
+            "bytes": target.stat().st_size,
+            "sha256": digest.hexdigest(),
+        }
 
     def _rejections(self, done: Sequence[Done]) -> Iterator[dict[str, Any]]:
         """Yield file, line and reason of every line that does not leave."""
@@ -303,6 +301,5 @@ def replace_names(held: Held, names: frozenset[int]) -> Held:
 
 
 def _forget(done: Done) -> None:
-    for path in [done.part, *(path for part in done.parts for path in part.files)]:
-        if path is not None:
-            path.unlink(missing_ok=True)
+    for path in [*done.files.values(), *(path for part in done.parts for path in part.files)]:
+        path.unlink(missing_ok=True)

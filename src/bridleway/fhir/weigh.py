@@ -15,20 +15,38 @@ from bridleway.fhir.codes import cut as cuts
 from bridleway.fhir.codes.hierarchy import Hierarchy
 from bridleway.fhir.codes.nearest import Nearest, targets
 from bridleway.fhir.engine import Held, band
-from bridleway.fhir.index import EVENT, PEOPLE
+from bridleway.fhir.index import EVENT, IDS, PEOPLE
 from bridleway.fhir.policy import Policy, Rule, wrong_policy
 from bridleway.fhir.walks import Code
 
 Looks = Mapping[tuple[int, int], int]  # (year of birth, number of the rest) to patients
 
 
-def looks(folder: Path) -> Looks:
-    """Count the patients of an index who look alike, birth year by birth year."""
+def looks(folder: Path, without: frozenset[int] = frozenset()) -> Looks:
+    """Count the patients of an index who look alike, birth year by birth year.
+
+    without: patients who do not count.
+    """
     found: Counter[tuple[int, int]] = Counter()
     for part in store.parts([folder / "people"], PEOPLE):
-        for birth, rest in zip(part["birth"].tolist(), part["rest"].tolist(), strict=True):
+        told = part[~np.isin(part["name"], _numbers(without))] if without else part
+        for birth, rest in zip(told["birth"].tolist(), told["rest"].tolist(), strict=True):
             found[birth, rest] += 1
     return found
+
+
+def twice(folder: Path) -> frozenset[int]:
+    """Return the resources of which an index holds more than one that differ: in their patient,
+    or in how the patient looks. Which of them is right, nobody can tell."""
+    found: set[int] = set()
+    for what, kind in (("ids", IDS), ("people", PEOPLE)):
+        for part in store.parts([folder / what], kind):
+            found.update(part["name"][1:][part["name"][1:] == part["name"][:-1]].tolist())
+    return frozenset(found)
+
+
+def _numbers(names: frozenset[int]) -> NDArray[np.uint64]:
+    return np.array(sorted(names), np.uint64)
 
 
 def classes(found: Looks, width: int | None, *, bands: bool) -> Counter[tuple[int, int]]:
@@ -112,8 +130,12 @@ def counted(policy: Policy) -> list[Rule]:
 
 
 def least_of(policy: Policy) -> int:
-    """Return the count of patients that every code needs: the strictest rule's, 0 for none."""
-    return max((rule.settings.get("minCount", 0) for rule in counted(policy)), default=0)
+    """Return the count of patients that every code needs: the strictest rule's, 0 for none.
+
+    Where patients must look like k others, no code may be rarer either.
+    """
+    asked = [rule.settings.get("minCount", 0) for rule in counted(policy)]
+    return max(*asked, policy.people.k) if any(asked) else 0
 
 
 def released_codes(
@@ -132,9 +154,11 @@ def released_codes(
     for number, held in patients.items():
         system, code = codes[number]
         by_system.setdefault(system, {})[code] = held
+    limits = [rule.settings["swallow"] for rule in counted(policy) if "swallow" in rule.settings]
+    swallow = min(limits, default=None)  # one cut serves all rules
     shared: dict[Code, Code | None] = {}
     for system, held_by in by_system.items():
-        made = cuts.cut(hierarchies.get(system), held_by, max(least, 1))
+        made = cuts.cut(hierarchies.get(system), held_by, max(least, 1), swallow=swallow)
         for code, leaves in made.items():
             shared[system, code] = None if leaves is None else (system, leaves)
     found = {}

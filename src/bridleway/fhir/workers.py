@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gc
 import gzip
-import hashlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from bridleway.fhir import reach, resources, weigh
 from bridleway.fhir.bulk.request import ExportRequest
@@ -24,14 +23,16 @@ from bridleway.fhir.units import Unit, lines
 from bridleway.fhir.walks import Code, Tools
 
 _NOTED_AT_ONCE = 200_000
+_BUNDLE = b'{"resourceType":"Bundle","type":"collection"%b}\n'
 
 
 @dataclass(frozen=True)
 class Plan:
     """What all processes of a pass know.
 
-    request: what of the source an export holds, None for all; people: the patients whom the
-    request's level lets in, None for all.
+    by_type: one file per type of resource, instead of one per file that is read; request: what of
+    the source an export holds, None for all; people: the patients whom the request's level lets
+    in, None for all.
     """
 
     policy: Policy
@@ -40,6 +41,7 @@ class Plan:
     tools: dict[str, Any]
     folder: Path
     packed: bool = False
+    by_type: bool = False
     held: Held = field(default_factory=Held)
     codes: dict[str, dict[Code, Code | None]] = field(default_factory=dict)
     request: ExportRequest | None = None
@@ -48,7 +50,10 @@ class Plan:
 
 @dataclass
 class Rejected:
-    """A line that does not leave: its number in its unit, why, and which resource it was."""
+    """A line that does not leave: its number in its unit and why.
+
+    name: which resource it was, where references to it were told that it leaves, else 0.
+    """
 
     line: int
     reason: str
@@ -57,17 +62,19 @@ class Rejected:
 
 @dataclass
 class Done:
-    """What one unit came to. outside: what the request did not ask for."""
+    """What one unit came to.
+
+    written: resources by the name of their file, files: where its part of each stands; outside:
+    what the request did not ask for.
+    """
 
     number: int
     lines: int = 0
     read: int = 0
-    written: int = 0
+    written: Counter[str] = field(default_factory=Counter)
     outside: int = 0
     undated: int = 0
-    bytes: int = 0
-    digest: str = ""
-    part: Path | None = None
+    files: dict[str, Path] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     seen: Seen = field(default_factory=Seen)
@@ -88,7 +95,7 @@ class _Worker:
             self.choose = chooser(plan.request, plan.people)
 
     def collector(self) -> Collector:
-        return Collector(self.keys, self.counted, self.engine.looks)
+        return Collector(self.keys, self.counted, self.engine.looks, self.plan.held.names)
 
     def resources(self, line: bytes) -> tuple[dict[str, Any] | None, list[Any]]:
         """Return a Bundle and its entries' resources, or None and the one resource of a line."""
@@ -175,30 +182,50 @@ def write(unit: Unit) -> Done:
     engine = worker.engine
     engine.counts.clear()
     collector, noted = worker.collector(), 0
-    done.part = worker.plan.folder / f"part-{unit.number}"
-    digest = hashlib.sha256()
-    opener: Any = gzip.open if worker.plan.packed else open
-    options = {"compresslevel": 1} if worker.plan.packed else {"buffering": 1 << 20}
-    with opener(done.part, "wb", **options) as file:
+    with ExitStack() as stack:
+        out = _Out(worker.plan, unit, done, stack)
         for line in lines(unit):
             done.lines += 1
             if not line:
                 continue
-            out, made = _leaving(worker, line, unit, done)
-            for one in made:
-                collector.note_released(one)
-                noted += 1
-            if out:
-                digest.update(out)
-                file.write(out)
-                done.bytes += len(out)
+            for name, told, made in _leaving(worker, line, unit, done):
+                out.put(name, told)
+                done.written[name] += len(made)
+                for one in made:
+                    collector.note_released(one)
+                noted += len(made)
             if noted >= _NOTED_AT_ONCE:
                 done.parts.append(_put_released(collector, worker, unit, len(done.parts)))
                 collector, noted = worker.collector(), 0
     done.parts.append(_put_released(collector, worker, unit, len(done.parts)))
     done.counts = Counter(engine.counts)
-    done.digest = digest.hexdigest()
     return done
+
+
+class _Out:
+    """The files that a unit is written to."""
+
+    def __init__(self, plan: Plan, unit: Unit, done: Done, stack: ExitStack) -> None:
+        self._plan, self._unit, self._done, self._stack = plan, unit, done, stack
+        self._open: dict[str, Any] = {}
+        if not plan.by_type:
+            self._file(unit.name)  # a file of which nothing leaves is written too, empty
+
+    def put(self, name: str, told: bytes) -> None:
+        """Append to the file of a name."""
+        self._file(name).write(told)
+
+    def _file(self, name: str) -> Any:
+        found = self._open.get(name)
+        if found is None:
+            path = self._plan.folder / f"part-{self._unit.number}-{len(self._open)}"
+            self._done.written[name] += 0
+            self._done.files[name] = path
+            file = self._stack.enter_context(path.open("wb", 1 << 20))
+            if self._plan.packed:
+                file = self._stack.enter_context(gzip.GzipFile("", "wb", 1, file))
+            found = self._open[name] = file
+        return found
 
 
 def _put_released(collector: Collector, worker: _Worker, unit: Unit, number: int) -> Seen:
@@ -207,26 +234,27 @@ def _put_released(collector: Collector, worker: _Worker, unit: Unit, number: int
 
 def _leaving(
     worker: _Worker, line: bytes, unit: Unit, done: Done
-) -> tuple[bytes, list[dict[str, Any]]]:
+) -> Iterator[tuple[str, bytes, list[dict[str, Any]]]]:
+    """Yield what leaves of a line: the name of its file, its text, the resources in it."""
     try:
         bundle, found = worker.resources(line)
     except Wrong as wrong:
         done.read += 1
         done.rejected.append(Rejected(done.lines, wrong.reason))
-        return b"", []
-    made = []
+        return
+    made: list[tuple[dict[str, Any], bytes]] = []
     for resource in found:
         done.read += 1
         one = _one(worker, resource, line, unit, done)
         if one is not None:
             made.append(one)
-    done.written += len(made)
-    if bundle is None:
-        return (orjson.dumps(made[0], option=orjson.OPT_APPEND_NEWLINE) if made else b""), made
-    out = {"resourceType": "Bundle", "type": "collection"}
-    if made:
-        out["entry"] = [{"resource": one} for one in made]  # type: ignore[assignment]
-    return orjson.dumps(out, option=orjson.OPT_APPEND_NEWLINE), made
+    if worker.plan.by_type or bundle is None:
+        for left, told in made:
+            name = f"{left['resourceType']}.ndjson" if worker.plan.by_type else unit.name
+            yield name, told + b"\n", [left]
+        return
+    entries = b",".join(b'{"resource":%b}' % told for _, told in made)
+    yield unit.name, _BUNDLE % (b',"entry":[%b]' % entries if made else b""), [o for o, _ in made]
 
 
 def _addresses(bundle: dict[str, Any]) -> dict[str, str]:
@@ -246,7 +274,7 @@ def _one(
     line: bytes,
     unit: Unit,
     done: Done,
-) -> dict[str, Any] | None:
+) -> tuple[dict[str, Any], bytes] | None:
     engine = worker.engine
     try:
         kind = resource.get("resourceType") if type(resource) is dict else None
@@ -260,15 +288,16 @@ def _one(
             done.undated += choice is Choice.UNDATED
         made = engine.anonymise(resource, unit.name)
         engine.require_exact(line)
+        if worker.plan.request is not None and worker.plan.request.elements:
+            made = dict(narrowed(made, worker.plan.request.elements))
+        return made, engine.written(made)
     except Wrong as wrong:
         name = 0
         if type(resource) is dict and type(resource.get("id")) is str:
-            name = short(worker.keys.pseudonym(str(kind), resource["id"]))
+            told = worker.keys.pseudonym(str(kind), resource["id"])
+            name = short(told) if engine.leaves(told) else 0
         done.rejected.append(Rejected(done.lines, wrong.reason, name))
         return None
-    if worker.plan.request is not None and worker.plan.request.elements:
-        made = dict(narrowed(made, worker.plan.request.elements))
-    return made
 
 
 def _resolve(value: Any, local: dict[str, str], depth: int) -> None:

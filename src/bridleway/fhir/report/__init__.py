@@ -29,17 +29,20 @@ _SMALL = 5
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known after both passes; folder holds the index."""
+    """What is known after both passes; folder holds the index.
+
+    looks: of all patients; left: of those whose records were not rejected.
+    """
 
     policy: Policy
     as_of: date
     folder: Path
     noted: Sequence[Done]
     done: Sequence[Done]
-    names: Mapping[int, str]
     files: Sequence[Mapping[str, Any]]
     codes: Mapping[int, Code]
     looks: weigh.Looks
+    left: weigh.Looks
     settled_codes: Mapping[str, Mapping[Code, Code | None]]
     held: Held
     without: NDArray[np.uint64]
@@ -48,7 +51,7 @@ class Measured:
 def made(told: Measured) -> dict[str, Any]:
     """Return the report. It names no patient and no value of one."""
     read = sum(one.read for one in told.done)
-    written = sum(one.written for one in told.done)
+    written = sum(one.written.total() for one in told.done)
     outside = sum(one.outside for one in told.done)
     reasons = Counter(r.reason for one in told.done for r in one.rejected)
     before = sum((part.types for one in told.noted for part in one.parts), Counter[str]())
@@ -97,9 +100,9 @@ def _released_events(told: Measured) -> Path:
 
 def _patients(told: Measured) -> dict[str, Any]:
     bands = told.held.width is not None or _banded(told.policy)
-    counted = weigh.classes(told.looks, told.held.width, bands=bands)
+    counted = weigh.classes(told.left, told.held.width, bands=bands)
     kept = {look: n for look, n in counted.items() if look not in told.held.classes}
-    total = sum(counted.values())
+    total = sum(told.looks.values())
     raw: Counter[int] = Counter()
     for part in store.parts([told.folder / "raws"], index.RAW):
         _, sizes = np.unique(part["raw"], return_counts=True)

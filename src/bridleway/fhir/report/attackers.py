@@ -124,15 +124,15 @@ class _Left:
 
     def _keys(self, place: slice, day: int) -> NDArray[np.int64]:
         """Return patients with what their dates would have to have been shifted by."""
-        people, days = self._people[place], self._days[place]
-        if not day or self.dates == "none":
-            return people * _BASE
-        if self.dates == "years":
-            return people[days == date.fromordinal(day).year] * _BASE
-        shift = days - day
-        ok = (np.abs(shift) <= self._window) & (days > _FIRST_DAY)
-        keys: NDArray[np.int64] = people[ok] * _BASE + shift[ok] + self._window
-        return keys
+        people, days = self._people[place] * _BASE, self._days[place]
+        found: NDArray[np.int64] = people
+        if day and self.dates == "years":
+            found = people[days == date.fromordinal(day).year]
+        elif day and self.dates != "none":
+            shift = days - day
+            ok = (np.abs(shift) <= self._window) & (days > _FIRST_DAY)
+            found = people[ok] + shift[ok] + self._window
+        return found
 
 
 def _dates(told: Measured) -> tuple[str, int]:

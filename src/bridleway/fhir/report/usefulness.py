@@ -16,6 +16,7 @@ from bridleway.fhir.report.attackers import _FIRST_DAY, released_numbers
 if TYPE_CHECKING:
     from bridleway.fhir.report import Measured
 
+NOT_RELEASED = "(no code of it leaves)"
 _LISTED = 12
 _NOBODY = np.zeros(0, np.uint64)
 _SAMPLED = 500  # patients whose intervals are compared
@@ -61,8 +62,10 @@ def _codes(told: Measured, before: Mapping[int, int]) -> dict[str, Any]:
              "patients_redacted"), 0,
         )
     )  # fmt: skip
+    known = {told.codes[number][0] for number in goes}
     for number, count in before.items():
-        one = found[told.codes[number][0]]
+        system = told.codes[number][0]
+        one = found[system if system in known else NOT_RELEASED]  # it may be anything
         fate = "redacted" if number not in goes else (
             "kept" if goes[number] == number else "generalised"
         )  # fmt: skip
