@@ -67,6 +67,9 @@ class Automaton:
         for number, path in enumerate(self.paths):
             if path.start == "type" and path.name in r4.kinds(type_name):
                 self._reached(found, number, 0, path.where)
+            # nodesByType('Observation').value speaks of an Observation that is the root, too.
+            if path.start == "by_type" and path.steps and path.name == type_name:
+                self._reached(found, number, 0, path.where)
         return found.arrival()
 
     def below(self, place: Place, element: r4.Element, name: str | None = None) -> Arrival:
@@ -76,6 +79,8 @@ class Automaton:
         """
         known_as = name or element.name
         apart = self._apart and element.type == "Extension" and place.type != "Extension"
+        # For others, what selects a resource says nothing of resources inside it.
+        apart = apart or (not self._apart and element.type == "Resource")
         found = _Found(element.type, NO_RULE if apart else place.best)
         for number, position in place.states:
             step = self.paths[number].steps[position]

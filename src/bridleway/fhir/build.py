@@ -160,7 +160,9 @@ class Walks:
         spot = Spot(spot.type, spot.owner, spot.name, place.head)
         own = self.policy.is_own
         if self._dead(place):
-            return self._meaning if own and spot.name in _MEANS else None
+            if own:
+                return self._meaning if spot.name in _MEANS else None
+            return self._tagged(None, redact.TAG)
         key = (place, spot, own)
         if key not in self._places:
             self._places[key] = self._made(place, spot)
@@ -173,25 +175,34 @@ class Walks:
                 return None  # of an element; references inside a resource do not use it
             leaf = part.leaf(spot, rule, self.tools)
             kept = leaf is keep.leaf(spot, None, self.tools)
-            return leaf if kept else self._tagged(leaf, part)
+            return leaf if kept else self._tagged(leaf, self._tag(spot, part))
         if spot.type == "Resource":
+            if rule is not None and not self.policy.is_own and rule.method in _DROPS:
+                return self._tagged(None, part.TAG)
             return self._inside
         if self.policy.is_own and spot.type == "Reference":
             return own_reference(self.tools)
         made = part.whole(spot, rule, self.tools)
-        if made is not NotImplemented:
-            return self._tagged(made, part)
+        if made is not NotImplemented and (spot.type != "Age" or self._alone(place)):
+            return self._tagged(made, self._tag(spot, part))
         if self.policy.is_own:
             short = self._short(place)
             if short is not None:
                 return short
         return self._object(place, spot)
 
-    def _tagged(self, walk: Walk | None, part: Any) -> Walk | None:
+    def _alone(self, place: Place) -> bool:
+        """Tell whether no earlier rule speaks of what an element holds."""
+        below = [self.automaton.below(place, e) for e in r4.elements(place.type).values()]
+        return not any(a.asked or a.place.best < place.best or a.place.states for a in below)
+
+    def _tag(self, spot: Spot, part: Any) -> str:
+        return part.tag(spot, self.tools) if hasattr(part, "tag") else part.TAG
+
+    def _tagged(self, walk: Walk | None, tag: str) -> Walk | None:
         """Note what was done, for the labels of resources; own policies have one for all."""
-        if self.policy.is_own or not part.TAG:
+        if self.policy.is_own or not tag:
             return walk
-        tag = part.TAG
         if walk is None:
 
             def left_out(value: Any, job: Job) -> None:

@@ -67,6 +67,8 @@ def _starts(path: RulePath) -> Iterator[tuple[str, r4.Element | None]]:
             if path.name in r4.kinds(name):
                 yield name, None
         return
+    if path.start == "by_type" and path.steps and r4.is_resource(path.name):
+        yield path.name, None
     seen = set()
     for owner in r4.type_names():
         for element in r4.elements(owner).values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from importlib.resources import files
@@ -30,6 +30,16 @@ from bridleway.fhir.policy import (
 )
 
 SHIPPED = ("analytics", "safe-harbor")
+ERRORS = (
+    "Whatever processingErrors says, a resource that cannot be processed does not leave, is "
+    "counted, and the others go on."
+)
+SHIFT_KEY = (
+    "dateShiftKey is not used: shifts are HMAC-SHA256 under the workspace's key or that of "
+    "--key-file."
+)
+_FLAGS = tuple(f"enablePartial{what}ForRedact" for what in ("Ages", "Dates", "ZipCodes"))
+_ZIPS = "restrictedZipCodeTabulationAreas"
 _TOP = ("fhirVersion", "processingErrors", "processingError", "fhirPathRules", "parameters")
 _OWN_TOP = ("name", "default", "patients", "fhirVersion", "fhirPathRules", "parameters")
 _PARAMETERS = (
@@ -79,7 +89,7 @@ def read_policy(text: str, name: str) -> Policy:
                 f"Known: {', '.join(known)}.",
                 document.where(key),
             )
-    if str(body.get("fhirVersion", "R4")) not in ("R4", ""):
+    if str(body.get("fhirVersion") or "R4").upper() != "R4":
         raise wrong_policy(
             "The policy is for another version of FHIR.",
             "Only R4 is supported.",
@@ -99,9 +109,23 @@ def read_policy(text: str, name: str) -> Policy:
         parameters=parameters,
         digest=digest_of(body),
         people=_people(document) if is_own else People(),
-        warnings=() if default == "redact" else (KEEPS_ALL,),
+        warnings=_warnings(document, default),
     )
     return _checked(policy)
+
+
+def _warnings(document: Document, default: str) -> tuple[str, ...]:
+    found = [] if default == "redact" else [KEEPS_ALL]
+    for key in ("processingErrors", "processingError"):
+        told = document.value.get(key)
+        if told is None:
+            continue
+        if str(told).lower() not in ("raise", "skip"):
+            raise wrong_policy(f"{key} is neither raise nor skip.", "Say one.", document.where(key))
+        found.append(ERRORS)
+    if (document.value.get("parameters") or {}).get("dateShiftKey"):
+        found.append(SHIFT_KEY)
+    return tuple(found)
 
 
 def digest_of(body: object) -> str:
@@ -189,10 +213,11 @@ def _rules(document: Document) -> tuple[Rule, ...]:
         raise wrong_policy(
             "The policy has no rules.", "List them under fhirPathRules.", document.name
         )
-    return tuple(_rule(one, number, document) for number, one in enumerate(told))
+    return tuple(rule for number, one in enumerate(told) for rule in _rule(one, number, document))
 
 
-def _rule(told: Any, number: int, document: Document) -> Rule:
+def _rule(told: Any, number: int, document: Document) -> Iterator[Rule]:
+    """Yield a rule, once for each path that its path joins by `|`."""
     where = f"{document.where('fhirPathRules', number)}, rule {number + 1}"
     if not isinstance(told, Mapping) or not {"path", "method"} <= set(told):
         raise wrong_policy("The rule does not say path and method.", "Say both.", where)
@@ -209,10 +234,30 @@ def _rule(told: Any, number: int, document: Document) -> Rule:
                 f"It takes: {', '.join(known) or 'nothing'}.",
                 where,
             )
-    rule = Rule(parse_rule_path(path, where), part.NAME, settings, where)
-    if hasattr(part, "check"):
-        part.check(rule)
-    return rule
+    for key in ("otherValues", "rangeType"):  # words that Microsoft reads in any case
+        if isinstance(settings.get(key), str):
+            settings[key] = settings[key].lower()
+    for one in _joined(path):
+        rule = Rule(parse_rule_path(one, where), part.NAME, settings, where)
+        if hasattr(part, "check"):
+            part.check(rule)
+        yield rule
+
+
+def _joined(path: str) -> list[str]:
+    """Return the paths that `|` joins, outside of quotes and brackets."""
+    found, quoted, depth, start = [], "", 0, 0
+    for place, letter in enumerate(path):
+        if quoted:
+            quoted = "" if letter == quoted and path[place - 1] != "\\" else quoted
+        elif letter in "'\"`":
+            quoted = letter
+        elif letter in "()":
+            depth += 1 if letter == "(" else -1
+        elif letter == "|" and depth == 0:
+            found.append(path[start:place].strip())
+            start = place + 1
+    return [*found, path[start:].strip()]
 
 
 def _parameters(document: Document, is_own: bool) -> Mapping[str, Any]:
@@ -227,6 +272,16 @@ def _parameters(document: Document, is_own: bool) -> Mapping[str, Any]:
                 f"Known: {', '.join(_PARAMETERS)}.",
                 where,
             )
+    for key in _FLAGS:
+        if told.get(key) not in (None, True, False):
+            raise wrong_policy(f"{key} is neither true nor false.", "Say one.", where)
+    areas = told.get(_ZIPS)
+    if areas is not None and not (
+        isinstance(areas, list) and all(isinstance(a, str) and a.isdecimal() for a in areas)
+    ):
+        raise wrong_policy(
+            f"{_ZIPS} is no list of digits as texts.", 'Write ["036", "059"].', where
+        )
     scope = told.get("dateShiftScope", "patient")
     if str(scope).lower() not in SCOPES:
         raise wrong_policy(

@@ -18,6 +18,7 @@ from bridleway.ledger.receipts import verify
 from bridleway.model.canonical import strict_json
 from bridleway.model.passport import PAYLOAD_RECEIPT
 from bridleway.node.extracts import PART_BYTES, sums_of
+from bridleway.node.fhir_extracts import FORMAT as FHIR_FORMAT
 from bridleway.node.node import Node
 from bridleway.node.road import keep_receipt
 
@@ -42,19 +43,28 @@ class Extract:
         return self.outcome == "withheld"
 
 
-def fetch(home: Node, asking: Asking, target: Path, form: str, seal: Sequence[str] = ()) -> Extract:
+def fetch(
+    home: Node,
+    asking: Asking,
+    target: Path,
+    form: str,
+    seal: Sequence[str] = (),
+    fhir: Mapping[str, Any] | None = None,
+) -> Extract:
     """Ask for an extract and bring it into a new folder, whole or not at all.
 
     seal: age recipients; the holder seals every file but the checksums, which stay those of what
-    was sealed. Raises Refused or Gap with `.receipt`, UsageError where the folder is there already.
+    was sealed. fhir: what of a FHIR source is wanted, as a Bulk Data request; None for all. Raises
+    Refused or Gap with `.receipt`, UsageError where the folder is there already.
     """
-    require_format(form)
+    if form != FHIR_FORMAT:
+        require_format(form)
     if target.exists() or target.is_symlink():
         raise UsageError("The folder is there already.", "Name a new one.", where=target.name)
     home.require_started(asking.request)
     try:
         holder = _holder(home, asking)
-        body = {"proof": asking.proof, "format": form, "seal": list(seal)}
+        body = {"proof": asking.proof, "format": form, "seal": list(seal), "fhir": fhir}
         told = home.send("extract", holder, asking.request, body)
     except (Refused, Gap) as error:
         receipt = home.refusal_receipt(asking, error)

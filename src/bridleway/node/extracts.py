@@ -12,8 +12,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +32,13 @@ from bridleway.model.catalogue import TableFacts
 from bridleway.model.flow import Share
 from bridleway.model.passport import Passport, PinnedQuestion
 from bridleway.model.question import Listing
-from bridleway.node import witnesses
+from bridleway.node import fhir_extracts, witnesses
 from bridleway.node.asking import stamp
 from bridleway.node.members import KeptMembers
 from bridleway.node.messages import Message
 from bridleway.node.meter import Meter
 from bridleway.node.register import listings_of
+from bridleway.passport.fhir_extracts import FhirRecipe, is_fhir, read_fhir
 from bridleway.passport.permit import rules_of
 
 if TYPE_CHECKING:
@@ -44,6 +46,14 @@ if TYPE_CHECKING:
 
 _SEALED_KEPT = 3600  # seconds that sealed files wait to be handed over
 PART_BYTES = 8 << 20  # of a file that is handed over at once
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Told how far an extract is, and asked whether it is still wanted."""
+
+    progress: Callable[[float, str], None]
+    stopped: Callable[[], bool]
 
 
 class Extracts:
@@ -54,13 +64,13 @@ class Extracts:
         self.folder = node.folder / "extracts"
         self.members = KeptMembers(node.folder / "extract-members")
         self._handed: dict[str, tuple[str, Path]] = {}
+        self.heard: dict[str, Heard] = {}  # who wants to hear how far a request is
 
     def make(self, message: Message) -> Mapping[str, Any]:
         """Make what an asking lists, or find it as it was made; return its receipt."""
         node, meter = self.node, Meter()
         asking = node._asking(message.body["proof"])
         form = str(message.body["format"])
-        require_format(form)
         recipients = require_recipients([str(text) for text in message.body.get("seal", ())])
         listing = asking.question
         if not isinstance(listing, Listing):
@@ -69,17 +79,27 @@ class Extracts:
         share = node.share_of(asking, message.sender)
         pinned = self._pinned(passport, listing)
         (facts,) = share.tables.values()
+        fhir = read_fhir(pinned.recipe or {}) if is_fhir(pinned.recipe) else None
+        if fhir is None:
+            require_format(form)
+        else:
+            form = fhir_extracts.FORMAT
+            fhir_extracts.require_plain_role(node, asking.asker, fhir)
         self._require_person(facts)
         node.holdings.require_unchanged(
             facts.source, partial(node._snapshot, facts.source, asking.request)
         )
-        recipe = self.with_hierarchies(facts.source, pinned.recipe or {})
-        made_of = {
+        recipe = dict(pinned.recipe or {})
+        if fhir is None:
+            recipe = self.with_hierarchies(facts.source, recipe)
+        made_of: dict[str, Any] = {
             "question": listing.digest,
             "versions": share.versions,
             "recipe": digest_of(recipe),
         }
-        if read_recipe(recipe).pseudonyms:
+        if fhir is not None:
+            made_of |= {"project": passport.id, "request": message.body.get("fhir")}
+        elif read_recipe(recipe).pseudonyms:
             made_of["project"] = passport.id  # another project's pseudonyms are others
         unit = digest_of({**made_of, "format": form})
         secrets = {
@@ -111,7 +131,10 @@ class Extracts:
             stored = node.ledger.stored(unit, share.rules.digest)
             told = None if stored is None else strict_json(stored)
             if told is None or not self._is_kept(unit, told["answer"]):
-                made = self._made(asking, share, pinned.id, recipe, unit, form, secrets)
+                if fhir is None:
+                    made = self._made(asking, share, pinned.id, recipe, unit, form, secrets)
+                else:
+                    made = self._fhir_made(message, asking, share, pinned.id, fhir, unit)
                 if told is not None and told["answer"] != made:
                     raise Refused(
                         "The same extract of the same data came out otherwise before.",
@@ -122,7 +145,8 @@ class Extracts:
                     "answer": made,
                     "figures": {},
                     "record": None,
-                    "extract": {"unit": unit, "source": facts.source_id},
+                    # Extracts of FHIR are not compared with those of tables: a cut is made once.
+                    "extract": None if fhir else {"unit": unit, "source": facts.source_id},
                 }
             folder, sealed = self.folder / unit, dict[str, str]()
             receipt = self._receipt(asking, passport, pinned, share, unit, told, charge.cost, meter)
@@ -218,6 +242,34 @@ class Extracts:
         return {
             "question": question,
             "extract": {"rows": done["rows"], "format": form, "files": files},
+        }
+
+    def _fhir_made(
+        self, message: Message, asking: Asking, share: Share, question: str, recipe: FhirRecipe,
+        unit: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Make an extract of a FHIR source and keep it here; return what the receipt tells."""
+        node = self.node
+        (facts,) = share.tables.values()
+        passport, _, _ = node.register.current(asking.passport_id, node.now())
+        wanted = fhir_extracts.Wanted(
+            asking.asker, passport, question, recipe, facts.source, share.versions,
+            message.body.get("fhir"), asking.at,
+        )  # fmt: skip
+        shutil.rmtree(self.folder / unit, ignore_errors=True)  # of a run that was cut off
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        heard = self.heard.get(asking.request)
+        how = () if heard is None else (heard.progress, heard.stopped)
+        with fhir_extracts.made(node, wanted, *how) as (folder, told):
+            folder.rename(self.folder / unit)
+        return {
+            "question": question,
+            "extract": {
+                "rows": told["written"],
+                "format": fhir_extracts.FORMAT,
+                "files": sums_of(self.folder / unit),
+                "fhir": told,
+            },
         }
 
     @staticmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,16 @@ from bridleway.keys.dsse import key_id
 from bridleway.keys.people import read_certificate
 from bridleway.ledger.store import Ledger
 from bridleway.model.canonical import sha256_hex
-from bridleway.model.passport import NodeKeys, Passport, PersonCertificate, Statement
+from bridleway.model.passport import (
+    NodeKeys,
+    Passport,
+    PersonCertificate,
+    PinnedQuestion,
+    Statement,
+)
 from bridleway.model.question import Listing, Question
 from bridleway.passport.extracts import recipe_problems
+from bridleway.passport.fhir_extracts import is_fhir, listing_problems
 from bridleway.passport.seal import read_sealed
 from bridleway.passport.state import Standing, became_valid, state_of
 from bridleway.passport.statements import read as read_statement
@@ -191,12 +198,20 @@ def listings_of(passport: Passport) -> dict[str, Listing]:
         if pinned.kind != "extract":
             continue
         made[pinned.id] = listing = parse_listing(pinned.text, scope_of(passport))
-        recipe = read_recipe(pinned.recipe, f"extracts.{pinned.id}")
-        listed = [column.name for column in listing.columns]
-        forms = {n: use.form for n, use in passport.fields.get(listing.table, {}).items()}
-        for sentence, remedy in recipe_problems(recipe, listed, {}, forms):
+        for sentence, remedy in _problems(passport, pinned, listing):
             raise Gap(sentence, remedy, where=f"extracts.{pinned.id}", code="recipe")
     return made
+
+
+def _problems(
+    passport: Passport, pinned: PinnedQuestion, listing: Listing
+) -> Iterable[tuple[str, str]]:
+    if is_fhir(pinned.recipe):
+        return listing_problems(listing)
+    recipe = read_recipe(pinned.recipe, f"extracts.{pinned.id}")
+    listed = [column.name for column in listing.columns]
+    forms = {n: use.form for n, use in passport.fields.get(listing.table, {}).items()}
+    return recipe_problems(recipe, listed, {}, forms)
 
 
 def scope_of(passport: Passport) -> Scope:

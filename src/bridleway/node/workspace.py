@@ -397,11 +397,13 @@ class Workspace:
         form: str = "parquet",
         seal: Sequence[str] = (),
         request: str | None = None,
+        fhir: Mapping[str, Any] | None = None,
     ) -> Extract:
         """Make an extract under a passport and bring it into a new folder.
 
         question: its id, where the passport has several; form: parquet, csv or arrow; seal: age
-        recipients, or files of them, to whom every file is sealed. Raises Refused or Gap with
+        recipients, or files of them, to whom every file is sealed; fhir: what of a FHIR source is
+        wanted, as `ExportRequest.to_json` writes it. Raises Refused or Gap with
         `.receipt`.
         """
         from bridleway.keys.age import read_recipients
@@ -422,7 +424,7 @@ class Workspace:
             request or secrets.token_hex(16),
             stamp(self.now()),
         )
-        return fetch(home, asking, Path(to), form, recipients)
+        return fetch(home, asking, Path(to), form, recipients, fhir)
 
     def curve(self, passport: str | Passport, question: str | None = None) -> Curve:
         """Return the risk-utility curve of an extract, from the node that holds its source.

@@ -132,5 +132,5 @@ def listing_problems(listing: Listing) -> Iterator[tuple[str, str]]:
     if [column.name for column in listing.columns] != [COLUMN] or listing.where is not None:
         yield (
             "An extract of FHIR lists whole resources, and its policy says what of them leaves.",
-            f"Write SELECT {COLUMN} FROM the table, and nothing else.",
+            "Write SELECT resource FROM the table, and nothing else.",
         )

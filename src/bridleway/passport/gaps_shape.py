@@ -16,8 +16,8 @@ from bridleway import references
 from bridleway.documents import PathKey
 from bridleway.errors import UsageError, nearest
 from bridleway.extract.recipe import read_recipe
-from bridleway.passport.fhir_extracts import is_fhir, read_fhir
 from bridleway.passport.document import is_placeholder, model_fields
+from bridleway.passport.fhir_extracts import is_fhir, read_fhir
 
 Say = Callable[[str, str, PathKey], None]
 """Takes a sentence, a remedy and the path it is about."""

@@ -6,7 +6,7 @@ import hmac
 import re
 from typing import Any
 
-from bridleway.fhir import resources
+from bridleway.fhir import r4, resources
 from bridleway.fhir.policy import Rule, wrong_policy
 from bridleway.fhir.resources import Wrong
 from bridleway.fhir.walks import Job, Spot, Tools, Walk
@@ -17,9 +17,24 @@ TAG = "CRYTOHASH"  # so spelled in HL7's v3-ObservationValue
 _DIGITS = 64
 # FHIR R4, section 2.3.0.1: an id after its type, with or without a server and a version.
 _REFERENCE = re.compile(
-    r"((?:https?://.*/)?[A-Z][A-Za-z]+/)([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?"
+    r"((?:https?://[^\s?#]*/)?([A-Z][A-Za-z]+)/)([A-Za-z0-9\-.]{1,64})"
+    r"(/_history/[A-Za-z0-9\-.]{1,64})?"
 )
 _PREFIXES = ("#", "urn:uuid:", "urn:oid:")
+
+
+def split(reference: str) -> tuple[str, str, str, str]:
+    """Return what stands before a reference's id, its type, the id, and what stands after.
+
+    All of it is the id where none can be told.
+    """
+    for prefix in _PREFIXES:
+        if reference.startswith(prefix):
+            return prefix, "", reference[len(prefix) :], ""
+    found = _REFERENCE.fullmatch(reference)
+    if found is None or not r4.is_resource(found[2]):
+        return "", "", reference, ""
+    return found[1], found[2], found[3], found[4] or ""
 
 
 def check(rule: Rule) -> None:
@@ -53,11 +68,8 @@ def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
     def reference(value: Any, job: Job) -> str:
         if type(value) is not str:
             raise Wrong(resources.SHAPE)
-        for prefix in _PREFIXES:
-            if value.startswith(prefix):
-                return prefix + hashed(value[len(prefix) :])
-        found = _REFERENCE.fullmatch(value)
-        return found[1] + hashed(found[2]) if found else hashed(value)
+        before, _, identifier, after = split(value)
+        return before + hashed(identifier) + after
 
     return reference if (spot.owner, spot.name) == ("Reference", "reference") else walk
 

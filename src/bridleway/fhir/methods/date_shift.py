@@ -8,10 +8,12 @@ ours is one.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from bridleway.fhir import resources
-from bridleway.fhir.dates import moved, ordinals, parsed, tells_age, texts
+from bridleway.fhir.dates import moved, ordinals, parsed, texts
+from bridleway.fhir.methods import redact
 from bridleway.fhir.policy import Rule
 from bridleway.fhir.resources import Wrong
 from bridleway.fhir.walks import Job, Spot, Tools, Walk
@@ -19,6 +21,7 @@ from bridleway.fhir.walks import Job, Spot, Tools, Walk
 NAME = "dateShift"
 SETTINGS: frozenset[str] = frozenset()
 TAG = "PERTURBED"
+_DIGIT = re.compile(r"\d")
 
 
 def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
@@ -28,8 +31,13 @@ def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
 
         return None if tools.is_own else keep.leaf(spot, rule, tools)
     if not tools.is_own:
-        return _as_microsoft(tools)
+        return _as_microsoft(redact.leaf(spot, rule, tools), tools)
     return _instant if spot.type == "instant" else _date
+
+
+def tag(spot: Spot, tools: Tools) -> str:
+    """Return no label: which one depends on the date, and the walk says it."""
+    return ""
 
 
 def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
@@ -51,15 +59,17 @@ def _instant(value: Any, job: Job) -> str:
         raise Wrong(resources.SHAPE) from None
 
 
-def _as_microsoft(tools: Tools) -> Walk:
+def _as_microsoft(redacted: Walk | None, tools: Tools) -> Walk:
+    """Return the walk of an imported policy; redacted: of a date that cannot be moved."""
     fixed = tools.parameters.get("dateShiftFixedOffsetInDays")
 
     def walk(value: Any, job: Job) -> str | None:
-        year, month, day, time, zone = parsed(value).groups()
-        if day is None or tells_age(int(year), tools.as_of.year):
-            return None
-        days = job.shift if fixed is None else int(fixed)
-        at = texts[ordinals[value[:10]] + days]
-        return f"{at}T00:00:00{zone or ''}" if time else at
+        found = parsed(value)
+        if found[3] is None or redact.is_old(found, tools.as_of):
+            job.tags.add(redact.TAG)
+            return redacted(value, job) if redacted else None
+        job.tags.add(TAG)
+        at = texts[ordinals[value[:10]] + (job.shift if fixed is None else int(fixed))]
+        return f"{at}T{_DIGIT.sub('0', found[4])}{found[5] or ''}" if found[4] else at
 
     return walk

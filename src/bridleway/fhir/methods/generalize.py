@@ -24,7 +24,9 @@ from bridleway.fhir.resources import Wrong
 from bridleway.fhir.walks import KEEPS, Code, Job, Spot, Tools, Walk, moment, text
 
 NAME = "generalize"
-SETTINGS = frozenset({"cases", "otherValues", "hierarchy", "to", "minCount", "replaceWith"})
+SETTINGS = frozenset(
+    {"cases", "otherValues", "hierarchy", "to", "minCount", "swallow", "replaceWith"}
+)
 TAG = "GENERALIZED"
 BIRTH_YEARS = "birth-years"
 CODES = ("code", "Coding", "CodeableConcept")
@@ -49,6 +51,11 @@ def check(rule: Rule) -> None:
     least = said.get("minCount")
     if least is not None and (type(least) is not int or least < 2):
         raise wrong_policy("minCount is no number of 2 or more.", "Say how many.", rule.where)
+    swallow = said.get("swallow")
+    if swallow is not None and (type(swallow) is not int or swallow < 0):
+        raise wrong_policy(
+            "swallow is no number of 0 or more.", "Leave it out for any.", rule.where
+        )
     if "cases" in said:
         for condition, becomes in cases_of(rule).items():
             parse(condition, rule.where)

@@ -6,6 +6,7 @@ tell it: release once.
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -25,7 +26,7 @@ def check(rule: Rule) -> None:
     """Refuse a span, type of range or rounding that cannot be."""
     said = rule.settings
     span, digits = said.get("span"), said.get("roundTo", 2)
-    if type(span) not in (int, float) or span < 0:  # type: ignore[operator]
+    if type(span) not in (int, float) or not 0 <= span < math.inf:  # type: ignore[operator]
         raise wrong_policy("span is no number of 0 or more.", "Say span.", rule.where)
     if str(said.get("rangeType", "fixed")).lower() not in ("fixed", "proportional"):
         raise wrong_policy("rangeType is neither fixed nor proportional.", "Say one.", rule.where)

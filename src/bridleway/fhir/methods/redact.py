@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from bridleway.fhir import resources
@@ -31,14 +32,27 @@ def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
     if rule is None:
         return None
     if spot.type in ("date", "dateTime") and tools.parameters.get(DATES):
-        return _year
-    if spot.owner == "Address" and spot.name == "postalCode" and tools.parameters.get(ZIPS):
-        return _zip(tools)
-    return None
+        return _year if tools.is_own else year_as_microsoft(tools.as_of)
+    if (spot.owner, spot.name) == ("Age", "value") and tools.parameters.get(AGES):
+        return _years
+    return _zip(tools) if _is_zip(spot, tools) else None
+
+
+def tag(spot: Spot, tools: Tools) -> str:
+    """Return the label: Microsoft calls a ZIP code cut to three digits abstracted."""
+    return "ABSTRED" if _is_zip(spot, tools) else TAG
+
+
+def _is_zip(spot: Spot, tools: Tools) -> bool:
+    named = (spot.owner, spot.name) == ("Address", "postalCode")
+    return named and bool(tools.parameters.get(ZIPS))
 
 
 def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
-    """Keep of an age what Safe Harbor lets stay; else walk the parts: a rule may keep some."""
+    """Keep of an age what Safe Harbor lets stay; else walk the parts: a rule may keep some.
+
+    Only years do; where other rules speak of its parts, the number alone.
+    """
     if spot.type == "Age" and rule is not None and tools.parameters.get(AGES):
         return _age
     return NotImplemented
@@ -52,6 +66,27 @@ def is_plain(parameters: Mapping[str, Any]) -> bool:
 def _year(value: Any, job: Job) -> str | None:
     year = parsed(value).group(1)
     return None if tells_age(int(year), job.year) else year
+
+
+def year_as_microsoft(as_of: date) -> Walk:
+    """Return the walk that keeps a date's year unless it is 90 years ago or more, to the day."""
+
+    def walk(value: Any, job: Job) -> str | None:
+        found = parsed(value)
+        return None if is_old(found, as_of) else found[1]
+
+    return walk
+
+
+def is_old(found: re.Match[str], as_of: date) -> bool:
+    """Tell whether a birth on this date means an age over 89; a partial date is its first day."""
+    month, day = int(found[2] or 1), int(found[3] or 1)
+    return as_of.year - int(found[1]) - ((as_of.month, as_of.day) < (month, day)) > OLDEST
+
+
+def _years(value: Any, job: Job) -> Any:
+    """Keep the number of an age to 89, whatever its unit: units are longest as years."""
+    return value if number(value, job) <= OLDEST else None
 
 
 def _age(value: Any, job: Job) -> dict[str, Any] | None:
@@ -68,12 +103,12 @@ def _age(value: Any, job: Job) -> dict[str, Any] | None:
 
 
 def _zip(tools: Tools) -> Walk:
-    few = frozenset(map(str, tools.parameters.get("restrictedZipCodeTabulationAreas", ())))
+    few = tuple(tools.parameters.get("restrictedZipCodeTabulationAreas") or ())
 
     def walk(value: Any, job: Job) -> str:
         if type(value) is not str:
             raise Wrong(resources.SHAPE)
-        kept = "" if value[:3] in few else value[:3]
+        kept = "" if value.startswith(few) else value[:3]
         return kept + _DIGIT.sub("0", value[len(kept) :])
 
     return walk

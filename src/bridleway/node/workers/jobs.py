@@ -50,7 +50,7 @@ class Done:
 
 
 PEOPLE = "person"
-_FILES = ("duckdb", "parquet", "csv", "spark")
+_FILES = ("duckdb", "parquet", "csv", "fhir", "spark")
 _SPARK_CONNECT, _SPARK_CONNECT_PORT = "sc", 15002
 _POSTGRES, _POSTGRES_PORT = ("postgresql", "postgres"), 5432
 

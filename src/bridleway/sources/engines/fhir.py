@@ -20,6 +20,7 @@ SUFFIXES = (".ndjson", ".ndjson.gz")
 TABLE = "fhir"
 
 _MAX_LINE = 16 << 20
+_PATIENT = "Patient/([A-Za-z0-9.-]{1,64})"
 _SUBJECTS = ("patient", "subject", "beneficiary", "for", "individual")
 
 
@@ -34,13 +35,11 @@ def open_source(location: Location) -> Source:
         listed = ", ".join(text_literal(str(path)) for path in paths)
         named = ", ".join(f"json ->> '$.{name}.reference'" for name in _SUBJECTS)
         engine.execute(
-            f"CREATE VIEW {TABLE} AS SELECT "
+            f"CREATE VIEW {TABLE} AS FROM read_ndjson_objects([{listed}], "
+            f"maximum_object_size = {_MAX_LINE}, ignore_errors = true) SELECT "
             "CASE WHEN json ->> '$.resourceType' = 'Patient' THEN json ->> '$.id' "
-            f"ELSE nullif(regexp_extract(coalesce({named}), 'Patient/([A-Za-z0-9.-]{{1,64}})', 1), "
-            "'') END AS patient, "
-            "json ->> '$.resourceType' AS type, json::VARCHAR AS resource "
-            f"FROM read_ndjson_objects([{listed}], maximum_object_size = {_MAX_LINE}, "
-            "ignore_errors = true)"
+            f"ELSE nullif(regexp_extract(coalesce({named}), '{_PATIENT}', 1), '') END AS patient, "
+            "json ->> '$.resourceType' AS type, json::VARCHAR AS resource"
         )
         return [TABLE]
 
