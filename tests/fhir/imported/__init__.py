@@ -1,0 +1,1 @@
+"""Policies of other tools do here what their documentation says."""
