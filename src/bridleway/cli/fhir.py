@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridleway.cli.frame import JsonFlag, guarded, say, show, table
+from bridleway.cli.frame import (
+    JsonFlag,
+    PasswordFile,
+    WorkspaceOption,
+    at,
+    guarded,
+    password_for,
+    say,
+    show,
+    table,
+)
 from bridleway.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,6 +129,133 @@ def explain(
                 say(f"{'':{width}}  or {other}")
 
     show(body, as_json, tell)
+
+
+@app.command("serve")
+@guarded
+def serve(
+    passport: Annotated[str, typer.Argument(help="The passport's id.")],
+    person: Annotated[str, typer.Option("--as", help="For whom it is: NODE/NAME.")],
+    clients: Annotated[
+        Path | None,
+        typer.Option("--clients", help="A YAML list: id, scopes, and jwks or jwks_url."),
+    ] = None,
+    open_access: Annotated[
+        bool,
+        typer.Option("--open", help="No tokens: whoever reaches this machine's port may export."),
+    ] = False,
+    base: Annotated[
+        str, typer.Option("--base", help="The address that clients use, https or this machine.")
+    ] = "http://127.0.0.1:8080/fhir",
+    port: Annotated[int, typer.Option("--port", help="The port to listen on.")] = 8080,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    keep_hours: Annotated[
+        float, typer.Option("--keep-hours", help="How long files of an export are kept.")
+    ] = 24.0,
+    question: Annotated[
+        str | None, typer.Option("--question", help="Which extract, where there are several.")
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+    password_file: PasswordFile = None,
+) -> None:
+    """Serve a passport's FHIR extract to Bulk Data clients, until you stop it."""
+    import uvicorn
+
+    from bridleway.fhir.bulk.server import application
+    from bridleway.fhir.bulk.settings import Settings
+    from bridleway.fhir.bulk.smart import Clients
+    from bridleway.node.fhir_service import PassportExporter, clients_from
+
+    if (clients is None) is not open_access:
+        raise UsageError(
+            "The server needs the clients that it may answer.",
+            "Give --clients FILE; on your own machine, --open does without tokens.",
+        )
+    with at(workspace) as place:
+        exporter = PassportExporter(
+            place, passport, person, password_for(person, password_file), question
+        )
+        folder = place.root / "fhir-server" / passport
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = Settings(base, folder / "jobs", keep=keep_hours * 3600, version=_version())
+        known = None
+        if clients is not None:
+            known = Clients(clients_from(clients), folder / "tokens")
+        say(f"Serving {', '.join(exporter.types)} under '{passport}' at {settings.root}")
+        uvicorn.run(
+            application(exporter, settings, known), host=host, port=port, log_level="warning",
+            server_header=False,
+        )  # fmt: skip
+
+
+@app.command("import")
+@guarded
+def import_(
+    base: Annotated[str, typer.Argument(help="The server's FHIR base address.")],
+    target: Annotated[
+        Path, typer.Argument(help="The folder to write; the same one goes on after a break.")
+    ],
+    type_name: Annotated[
+        list[str] | None, typer.Option("--type", help="Types of resource.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Changed after: 2026-11-28T00:00:00Z.")
+    ] = None,
+    group: Annotated[str, typer.Option("--group", help="The id of a group of patients.")] = "",
+    patients: Annotated[bool, typer.Option("--patients", help="Only data of patients.")] = False,
+    client_id: Annotated[str, typer.Option("--client-id", help="As it knows you.")] = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Your private key: PEM or JWK, RS384 or ES384.")
+    ] = None,
+    kid: Annotated[str, typer.Option("--kid", help="Your key's id.")] = "",
+    scope: Annotated[str, typer.Option("--scope", help="What to ask for.")] = "system/*.rs",
+    as_json: JsonFlag = False,
+) -> None:
+    """Import what any Bulk Data server exports."""
+    from bridleway.fhir.bulk.client import Wanted, fetch
+    from bridleway.fhir.bulk.moments import instant
+    from bridleway.fhir.bulk.signing import from_file
+    from bridleway.fhir.bulk.wire import Credentials
+
+    moment = None if since is None else instant(since)
+    if since is not None and moment is None:
+        raise UsageError("--since is no moment.", "Write 2026-11-28T00:00:00Z.", where=since)
+    if bool(client_id) is not (key is not None):
+        raise UsageError("A client id goes with a key.", "Give --client-id and --key, or neither.")
+    credentials = None
+    if key is not None:
+        credentials = Credentials(client_id, from_file(key, kid), scope)
+    level = "group" if group else "patient" if patients else "system"
+    wanted = Wanted(level, group, moment, types=tuple(type_name or ()))
+    with _progress(as_json) as bar:
+        made = fetch(
+            base, target, wanted, credentials=credentials, progress=lambda phrase: bar(0.0, phrase)
+        )
+    body = {
+        "folder": str(target),
+        "transaction_time": made.transaction_time.isoformat(),
+        "files": [
+            {"type": one.type, "name": one.path.name, "resources": one.count,
+             "sha256": one.sha256}
+            for one in made.files
+        ],
+        "issues": dict(made.issues),
+    }  # fmt: skip
+
+    def tell() -> None:
+        say(f"{sum(one.count for one in made.files):,} resources in {target}")
+        table(["file", "type", "resources"],
+              [[one.path.name, one.type, f"{one.count:,}"] for one in made.files])  # fmt: skip
+        for name, count in made.issues.items():
+            say(f"{count} outcomes: {name}")
+
+    show(body, as_json, tell)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("bridleway")
 
 
 def _secret(key_file: Path | None) -> bytes | None:

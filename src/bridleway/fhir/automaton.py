@@ -68,7 +68,8 @@ class Automaton:
             if path.start == "type" and path.name in r4.kinds(type_name):
                 self._reached(found, number, 0, path.where)
             # nodesByType('Observation').value speaks of an Observation that is the root, too.
-            if path.start == "by_type" and path.steps and path.name == type_name:
+            starts = path.start == "by_type" and path.steps and path.name == type_name
+            if starts and self._typed(path.of_type, type_name):
                 self._reached(found, number, 0, path.where)
         return found.arrival()
 

@@ -97,8 +97,8 @@ class Collector:
         self._ids.append((name, person))
         self.seen.types[type_name] += 1
         if type_name == "Patient":
-            rest = hashlib.blake2b(self._looks(resource), digest_size=8).digest()
-            self._people.append((name, *facts(resource), int.from_bytes(rest)))
+            rest = look_of(resource, self._looks(resource))["rest"]
+            self._people.append((name, *facts(resource), rest))
             self._raws.append((_raw(resource), name))
         elif person and name not in self._without:
             self._note_codes(type_name, resource, person)
@@ -159,6 +159,12 @@ class Collector:
         self.seen.files = tuple(told)
         self._ids, self._people, self._raws, self._events = [], [], [], set()
         return self.seen
+
+
+def look_of(patient: Mapping[str, Any], looks: bytes) -> dict[str, int]:
+    """Return by what a patient is told apart: year of birth, and a number for the rest."""
+    rest = hashlib.blake2b(looks, digest_size=8).digest()
+    return {"birth": facts(patient)[0], "rest": int.from_bytes(rest)}
 
 
 def _raw(patient: Mapping[str, Any]) -> int:

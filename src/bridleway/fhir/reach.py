@@ -68,7 +68,8 @@ def _starts(path: RulePath) -> Iterator[tuple[str, r4.Element | None]]:
                 yield name, None
         return
     if path.start == "by_type" and path.steps and r4.is_resource(path.name):
-        yield path.name, None
+        if path.of_type is None or path.of_type in r4.kinds(path.name):
+            yield path.name, None
     seen = set()
     for owner in r4.type_names():
         for element in r4.elements(owner).values():

@@ -14,7 +14,7 @@ from typing import Any
 from bridleway.documents import Document, read_text, read_yaml
 from bridleway.errors import UsageError, nearest
 from bridleway.fhir import bahmni, reach
-from bridleway.fhir.methods import encrypt, method
+from bridleway.fhir.methods import encrypt, method, substitute
 from bridleway.fhir.paths.rules import parse_rule_path
 from bridleway.fhir.policy import (
     BANDS,
@@ -28,6 +28,7 @@ from bridleway.fhir.policy import (
     Rule,
     wrong_policy,
 )
+from bridleway.fhir.r4 import PRIMITIVES
 
 SHIPPED = ("analytics", "safe-harbor")
 ERRORS = (
@@ -135,8 +136,33 @@ def digest_of(body: object) -> str:
 
 
 def _checked(policy: Policy) -> Policy:
+    for rule in policy.rules:
+        _require_fit(rule)
     found = reach.check(policy)
     return replace(policy, warnings=(*policy.warnings, *found)) if found else policy
+
+
+def _require_fit(rule: Rule) -> None:
+    """Refuse a constant or cases that fit no element which the rule's path selects."""
+    types = {owner if e is None else e.type for owner, e in reach.reached(rule.path)}
+    if not types:
+        return
+    if rule.method == "generalize" and "cases" in rule.settings and not types & set(PRIMITIVES):
+        raise wrong_policy(
+            "cases generalise single values, and the path selects elements that hold several.",
+            "Write the path to its end.",
+            rule.where,
+        )
+    if rule.method == "substitute":
+        refused = None
+        for name in sorted(types):
+            try:
+                substitute.constant(rule, name)
+                return
+            except UsageError as error:
+                refused = error
+        if refused is not None:
+            raise refused
 
 
 def _document(text: str, name: str) -> Document:

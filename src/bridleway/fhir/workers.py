@@ -102,16 +102,23 @@ class _Worker:
         found = self.engine.parse(line)
         if found["resourceType"] != "Bundle":
             return None, [found]
-        entries = found.get("entry", [])
-        if type(entries) is not list:
-            raise Wrong(resources.SHAPE)
-        inside = [one.get("resource") if type(one) is dict else None for one in entries]
-        local = _addresses(found)
-        if local:
-            for one in inside:
-                if type(one) is dict:
-                    _resolve(one, local, 0)
-        return found, inside
+        return found, resolved(found)
+
+
+def resolved(bundle: dict[str, Any]) -> list[Any]:
+    """Return the resources of a Bundle, references to its entries replaced by type and id.
+
+    Raises Wrong.
+    """
+    entries = bundle.get("entry", [])
+    if type(entries) is not list:
+        raise Wrong(resources.SHAPE)
+    inside = [one.get("resource") if type(one) is dict else None for one in entries]
+    local = _addresses(bundle)
+    for one in inside if local else ():
+        if type(one) is dict:
+            _resolve(one, local, 0)
+    return inside
 
 
 _worker: _Worker | None = None
@@ -221,7 +228,7 @@ class _Out:
             path = self._plan.folder / f"part-{self._unit.number}-{len(self._open)}"
             self._done.written[name] += 0
             self._done.files[name] = path
-            file = self._stack.enter_context(path.open("wb", 1 << 20))
+            file: Any = self._stack.enter_context(path.open("wb", 1 << 20))
             if self._plan.packed:
                 file = self._stack.enter_context(gzip.GzipFile("", "wb", 1, file))
             found = self._open[name] = file

@@ -28,6 +28,7 @@ from bridleway.fhir.codes.hierarchy import Hierarchy
 from bridleway.fhir.policy import Policy
 from bridleway.fhir.run import Order, Settled, anonymise
 from bridleway.fhir.settled import settled_from_json, settled_to_json
+from bridleway.fhir.single import Single, de_identified
 from bridleway.fhir.weigh import NAMES
 from bridleway.keys.files import write_private
 from bridleway.keys.people import held_role
@@ -110,12 +111,7 @@ def made(
     kept.mkdir(mode=0o700, exist_ok=True)
     policy = wanted.recipe.policy or evidence.AS_IT_IS
     day = _as_of(node, wanted.source)
-    key = digest_of(
-        {
-            "passport": wanted.passport.id, "policy": policy.digest, "k": policy.people.k,
-            "versions": dict(wanted.versions), "as_of": day.isoformat(),
-        }
-    )  # fmt: skip
+    key = _key(node, wanted.passport, wanted.source, policy)
     with tempfile.TemporaryDirectory(dir=kept) as folder:
         target = Path(folder) / "out"
         order = Order(
@@ -139,6 +135,36 @@ def made(
             (target / name).write_bytes(canonical_json(body) + b"\n")
         (target / SUMS).write_text(checksums(target), encoding="utf-8")
         yield target, _answer(outcome.report, policy)
+
+
+def one(node: Node, passport: Passport, source: str, policy: Policy, resource: Any) -> Any:
+    """Return one resource or Bundle as a policy lets it leave, without its other resources.
+
+    Raises Refused where no export has settled yet what codes become, and for what may not leave.
+    """
+    settled = _kept(node.folder / "fhir", _key(node, passport, source, policy))
+    if settled is None:
+        raise Refused(
+            "What codes become is not settled for this data version yet.",
+            "Export once; then single resources follow the same cut.",
+            code="not-settled",
+        )
+    secret = node._own_secret("fhir names", passport.id)
+    order = Single(policy, secret, f"{node.id}.{source}", _as_of(node, source), settled)
+    return de_identified(order, resource)
+
+
+def _key(node: Node, passport: Passport, source: str, policy: Policy) -> str:
+    """Return what a cut is bound to: passport, policy and data version."""
+    declared = node.holdings.version(source)
+    return digest_of(
+        {
+            "passport": passport.id,
+            "policy": policy.digest,
+            "k": policy.people.k,
+            "version": "" if declared is None else declared.version,
+        }
+    )
 
 
 def place_of(node: Node, source: str) -> Path:

@@ -172,15 +172,15 @@ class _Import:
             self.state["status"] = self.wire.again(self._kick_off, "the kick-off")
             self._keep()
         manifest = self._pages(self._finished())
+        at = instant(manifest.get("transactionTime"))
+        if at is None:
+            raise Fault("The manifest has no transactionTime.", "Tell the server's operator.")
         secured = manifest.get("requiresAccessToken") is True
         files = [
             self._file(section, number, item, secured)
             for section in _SECTIONS
             for number, item in enumerate(manifest[section], 1)
         ]
-        at = instant(manifest.get("transactionTime"))
-        if at is None:
-            raise Fault("The manifest has no transactionTime.", "Tell the server's operator.")
         write_whole(self.to / MANIFEST, json.dumps(self._told(manifest, files), indent=1).encode())
         (self.to / STATE).unlink(missing_ok=True)
         if delete:

@@ -26,6 +26,7 @@ FORMATS: Final = ("application/fhir+ndjson", "application/ndjson", "ndjson")
 LEVELS: Final = ("system", "patient", "group")
 MOST_PAIRS: Final = 1_000
 MOST_PATIENTS: Final = 100_000
+MOST_LEFT_OUT: Final = 100
 _ID: Final = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 # A comma between two _typeFilter queries, not between the values of one.
 _NEXT_FILTER: Final = re.compile(r",(?=[A-Za-z]+\?)")
@@ -197,7 +198,7 @@ def _read(
         if name not in _VALUES:
             reader.leave(
                 Unsupported(
-                    f"There is no parameter '{name}'.{nearest(name, _VALUES)}",
+                    f"There is no parameter '{name}'.{nearest(name[:64], _VALUES)}",
                     f"Known: {', '.join(_VALUES)}.",
                     code="not-supported",
                 )
@@ -216,7 +217,7 @@ class _Reader:
 
     def leave(self, error: Unsupported) -> None:
         """Leave something out and warn, or raise the error if the request is strict."""
-        if not self.lenient:
+        if not self.lenient or len(self.outcomes) >= MOST_LEFT_OUT:
             raise error
         self.outcomes.append(of(error, "warning"))
 

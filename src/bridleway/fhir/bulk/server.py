@@ -262,13 +262,17 @@ class _Server:
             raise _Answered(400, "Exports are asynchronous. Send 'Prefer: respond-async'.")
         query = request.scope["query_string"].decode("latin-1")
         if request.method == "GET":
-            asked = from_query(level, group, query, preferred, self.abilities)
+            asked = await run_in_threadpool(
+                from_query, level, group, query, preferred, self.abilities
+            )
             address = f"{self.settings.root}{path}" + (f"?{query}" if query else "")
         else:
             if query:
                 raise _Answered(400, "With POST, parameters belong in the body.")
             body = await self.resource(request)
-            asked = from_parameters(level, group, body, preferred, self.abilities)
+            asked = await run_in_threadpool(
+                from_parameters, level, group, body, preferred, self.abilities
+            )
             address = f"{self.settings.root}{path}"
         asked = self.limited(asked, caller)
         job = await run_in_threadpool(self.jobs.start, asked, caller, address)

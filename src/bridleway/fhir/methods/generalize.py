@@ -70,6 +70,8 @@ def cases_of(rule: Rule) -> Mapping[str, str]:
             told = json.loads(told)
         except ValueError:
             told = None
+    if isinstance(told, dict):  # a number is the number as FHIRPath writes it
+        told = {k: str(v) if type(v) in (int, float) else v for k, v in told.items()}
     if not isinstance(told, dict) or not all(isinstance(v, str) for v in told.values()):
         raise wrong_policy(
             "cases is no record of conditions and replacements.",
@@ -87,6 +89,8 @@ def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
         return _birth_year(tools.birth_width)
     if "cases" not in rule.settings:  # inside a code: what is not system or code goes
         return None
+    if not spot.head and not tools.is_own:
+        return None  # Microsoft's cases are for single values, not for what holds some
     return _by_cases(spot, rule, tools)
 
 
