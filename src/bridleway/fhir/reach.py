@@ -67,9 +67,9 @@ def _starts(path: RulePath) -> Iterator[tuple[str, r4.Element | None]]:
             if path.name in r4.kinds(name):
                 yield name, None
         return
-    if path.start == "by_type" and path.steps and r4.is_resource(path.name):
-        if path.of_type is None or path.of_type in r4.kinds(path.name):
-            yield path.name, None
+    is_root = path.start == "by_type" and path.steps and r4.is_resource(path.name)
+    if is_root and path.of_type in (None, *r4.kinds(path.name)):
+        yield path.name, None
     seen = set()
     for owner in r4.type_names():
         for element in r4.elements(owner).values():

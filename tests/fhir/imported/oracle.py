@@ -92,7 +92,9 @@ class Node:
     type: str
     parent: Node | None
     is_resource: bool = False
+    where: str = ""
     value: Any = None
+    original: Any = None
     listed: bool = False
     children: list[Node] = field(default_factory=list)
 
@@ -148,9 +150,9 @@ def _fill(node: Node, owner: str, value: dict[str, Any]) -> None:
         for place in range(max(len(values), len(besides))):
             one = values[place] if place < len(values) else None
             more = besides[place] if place < len(besides) else None
-            child = Node(key, name, kind, node, listed=listed)
+            child = Node(key, name, kind, node, where=where, listed=listed)
             if kind in _PRIMITIVES:
-                child.value = one
+                child.value = child.original = one
                 if more:
                     _fill(child, "Element", more)
             elif isinstance(one, dict) and "resourceType" in one:
@@ -197,11 +199,14 @@ class Oracle:
         self.visited: set[Node] = set()
         self.labels: set[str] = set()
         self._compiled: dict[str, Callable[[Any], list[Any]]] = {}
+        self._copies: dict[tuple[Node, bool], dict[str, Any]] = {}
+        self._nodes: dict[Node, list[Node]] = {}
 
     def anonymise(self, resource: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
         """Return what the documentation says must leave of a resource, and its labels."""
         root = tree(resource)
         self.visited, self.labels = set(), set()
+        self._copies, self._nodes = {}, {}
         self._resource(root)
         return written(root) or {}, set(self.labels)
 
@@ -235,8 +240,27 @@ class Oracle:
         return found
 
     def _evaluated(self, root: Node, path: str) -> list[Node]:
-        """Let fhirpathpy evaluate a path on a copy in which every node is named by its number."""
-        nodes: list[Node] = [root, *root.below()]
+        """Let fhirpathpy evaluate a path on a copy in which every node is named by its number.
+
+        Where a path has conditions, simple values stay what they are, and it has to end in an
+        element that has parts.
+        """
+        told = self._copy(root, "where(" in path)
+        answers = self._compile(f"{root.type}.{path}")({"resourceType": root.type, **told})
+        numbers = [one["id"] if isinstance(one, dict) else one for one in answers]
+        return [self._nodes[root][int(str(one).removeprefix("n"))] for one in numbers]
+
+    def _compile(self, expression: str) -> Callable[[Any], list[Any]]:
+        if expression not in self._compiled:
+            self._compiled[expression] = fhirpathpy.compile(
+                expression, fhirpathpy.models.models["r4"]
+            )
+        return self._compiled[expression]
+
+    def _copy(self, root: Node, real: bool) -> dict[str, Any]:
+        if (root, real) in self._copies:
+            return self._copies[root, real]
+        nodes = self._nodes[root] = [root, *root.below()]
         number = {node: f"n{place}" for place, node in enumerate(nodes)}
 
         def named(node: Node) -> dict[str, Any]:
@@ -246,19 +270,13 @@ class Oracle:
                     continue
                 if child.type in _PRIMITIVES:
                     if child.key != "id" or node.is_resource:
-                        _put(out, child, child.key, number[child])
+                        _put(out, child, child.key, child.original if real else number[child])
                 else:
                     _put(out, child, child.key, named(child))
             return out
 
-        expression = f"{root.type}.{path}"
-        if expression not in self._compiled:
-            self._compiled[expression] = fhirpathpy.compile(
-                expression, fhirpathpy.models.models["r4"]
-            )
-        answers = self._compiled[expression]({"resourceType": root.type, **named(root)})
-        told = [one["id"] if isinstance(one, dict) else one for one in answers]
-        return [nodes[int(str(one).removeprefix("n"))] for one in told]
+        self._copies[root, real] = named(root)
+        return self._copies[root, real]
 
     def _apply(self, node: Node, rule: dict[str, Any]) -> None:
         if node in self.visited:
@@ -361,11 +379,29 @@ class Oracle:
         if node.type in _PRIMITIVES:
             node.value, node.children = rule["replaceWith"], []
         else:
-            owner = element(node.parent.type, node.key)[2] if node.parent else node.type
             node.children = []
-            _fill(node, owner, rule["replaceWith"])
+            _fill(node, node.where, rule["replaceWith"])
         self.visited |= set(node.below())
         self.labels.add("SUBSTITUTED")
+
+    def _generalize(self, node: Node, rule: dict[str, Any]) -> None:
+        if node.value is None:
+            return
+        told = rule["cases"]
+        for condition, becomes in (json.loads(told) if isinstance(told, str) else told).items():
+            if self._scalar(node.original, condition) is True:
+                node.value = self._scalar(node.original, str(becomes))
+                break
+        else:
+            node.value = node.value if rule.get("otherValues", "redact") == "keep" else None
+        self.labels.add("GENERALIZED")
+
+    def _scalar(self, value: Any, expression: str) -> Any:
+        """Evaluate an expression about one value; groups are named as Python names them."""
+        expression = expression.replace("(?<", "(?P<").replace("${year}", "\\\\g<year>")
+        found = self._compile(f"value.select({expression})")({"value": value})
+        made = found[0] if len(found) == 1 else None
+        return getattr(made, "asStr", made)
 
 
 def compare(expected: Any, found: Any, path: str = "") -> tuple[list[str], list[int]]:

@@ -86,7 +86,7 @@ def paths(value: Any, path: str = "") -> set[str]:
     return {path}
 
 
-def stratified(kind: str, most: int = 12) -> list[dict[str, Any]]:
+def stratified(kind: str, most: int = 4) -> list[dict[str, Any]]:
     """Return a few resources of a type that hold every leaf path of it."""
     seen: set[str] = set()
     chosen, rest = [], []
