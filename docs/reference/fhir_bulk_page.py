@@ -71,8 +71,9 @@ SEARCHES = """\
 ## Searches
 
 Tokens (`code`, `system|code`, `:not`), dates (prefixes eq, ne, gt, lt, ge, le, sa, eb), references,
-strings (`:exact`, `:contains`), numbers and quantities (the same prefixes), and `:missing`. Every type also has
-`_id`, `_lastUpdated` and, where R4 has it, `identifier`. Anything else is refused by name.
+strings (`:exact`, `:contains`), numbers and quantities (the same prefixes), and `:missing`. Every
+type also has `_id`, `_lastUpdated` and, where R4 has it, `identifier`. Anything else is
+refused by name.
 
 | type | parameters |
 |---|---|

@@ -27,7 +27,7 @@ from bridleway.errors import Fault, Refused, UsageError
 from bridleway.fhir.bulk.client import MANIFEST, STATE, Wanted, fetch
 from bridleway.fhir.bulk.signing import SigningKey, from_file
 from bridleway.fhir.bulk.smart import Client, Clients
-from bridleway.fhir.bulk.wire import Credentials, retry_after
+from bridleway.fhir.bulk.wire import Credentials, Wire, retry_after
 from tests.fhir.bulk.place import Plain, bulk_server, free_port, serving, unpacked
 
 KEY = SigningKey("k", "ES384", ec.generate_private_key(ec.SECP384R1()))
@@ -440,6 +440,17 @@ def test_a_manifest_that_cannot_be_trusted(tmp_path: Path, item: Any) -> None:
         with pytest.raises(Fault):
             get(script, tmp_path)
     assert nothing_half(tmp_path)
+
+
+def test_a_server_elsewhere_cannot_send_the_client_home(tmp_path: Path) -> None:
+    """Addresses of this machine are for servers of this machine."""
+    far = Wire("https://fhir.example/r4", None)
+    assert far.checked("https://files.example/f", "a file")
+    for near in ("http://127.0.0.1:80/f", "https://localhost/f", "http://[::1]/f"):
+        with pytest.raises(Fault):
+            far.checked(near, "a file")
+        assert Wire("http://localhost/r4", None).checked(near, "a file")
+    far.close()
 
 
 @pytest.mark.parametrize("told", [[], "x", {"output": 7}, {"output": [], "error": []}])

@@ -114,6 +114,12 @@ def test_what_is_unsupported_is_refused_or_warned_of(query: str, left: str) -> N
     assert asked.types == ("Patient",) and not asked.type_filters and not asked.elements
 
 
+def test_lenience_has_an_end() -> None:
+    """A hundred things may be left out; more is no request."""
+    with pytest.raises(UsageError):
+        by_get("&".join(f"odd{number}=1" for number in range(101)), **LENIENT)
+
+
 def test_an_unreadable_alternative_drops_all_of_its_type() -> None:
     """Filters of one type are alternatives: half of them would return too little."""
     query = "_typeFilter=Patient%3Fgender%3Dmale&_typeFilter=Patient%3Fodd%3D1"

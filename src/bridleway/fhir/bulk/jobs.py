@@ -85,7 +85,9 @@ class Exported:
 class Exporter(Protocol):
     """Whatever can export: the server knows no more of the data than this."""
 
-    types: Sequence[str]
+    @property
+    def types(self) -> Sequence[str]:
+        """Return the types that can be exported."""
 
     def allow(self, request: ExportRequest, client: Caller) -> None:
         """Raise Refused where a client may not have this export."""

@@ -18,8 +18,8 @@ class Settings:
 
     `base` is the FHIR base address that clients use: every address that the server gives out starts
     with it, whatever a request's Host header says. `folder` keeps jobs. Files are kept for `keep`
-    after an export has ended. A job that is polled again within `poll_every` is answered with 429; keep
-    it under a second, as SMART's bulk-data-client polls each second whatever Retry-After says.
+    after an export has ended. A job that is polled again within `poll_every` is answered with 429;
+    keep it under a second, as SMART's bulk-data-client polls each second whatever Retry-After says.
     Raises UsageError where base is neither https nor this machine.
     """
 

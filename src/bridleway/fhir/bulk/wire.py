@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import httpx
 
 from bridleway.errors import Fault, Refused, UsageError
-from bridleway.fhir.bulk.addresses import checked, origin
+from bridleway.fhir.bulk.addresses import checked, is_here, origin
 from bridleway.fhir.bulk.outcomes import TRANSIENT, codes
 from bridleway.fhir.bulk.signing import SigningKey
 
@@ -103,11 +103,17 @@ class Wire:
         self._client.close()
 
     def checked(self, address: Any, what: str) -> str:
-        """Return an address that the server named. Raises Fault where it is none to be used."""
+        """Return an address that the server named. Raises Fault where it is none to be used.
+
+        A server elsewhere cannot send the client to services of this machine.
+        """
         try:
             if not isinstance(address, str):
                 raise UsageError("", "")
-            return checked(address, what, insecure=self._insecure)
+            checked(address, what, insecure=self._insecure)
+            if is_here(origin(address)[1]) and not is_here(origin(self.base)[1]):
+                raise UsageError("", "")
+            return address
         except UsageError:
             raise Fault(
                 f"The server named {what} by an address that is not used.",
