@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ Resource = dict[str, Any]
 Line = Resource | bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Made:
     """What a run wrote."""
 
@@ -82,6 +83,7 @@ def written(folder: Path, files: Mapping[str, Sequence[Line]]) -> Path:
     return folder
 
 
+@cache
 def policy(told: str) -> Policy:
     """Return a shipped policy by name, or one from its text."""
     return read_policy(told, "own.yaml") if "\n" in told else policy_of(told)
