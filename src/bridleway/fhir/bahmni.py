@@ -36,9 +36,18 @@ _REDACT = {
 }  # fmt: skip
 _DATES = ("birthDate", "deceasedDateTime")
 _PLACES = ("district", "city", "state", "country")
-_METHODS = ("redact", "firstOfMonth", "random", "fixed", "correlate")
+# What the values of an address's extensions are, at any depth.
+_EXTENSIONS = ("Patient.address.extension.value", "Patient.address.extension.descendants().value")
+_RANDOM = ("random", "firstOfMonth", "fixed")  # one and the same there: the field decides
+_METHODS = ("redact", *_RANDOM, "correlate")
 FIRST_OF_YEAR = (
-    "Bahmni's firstOfMonth sets January the first as well: dates leave as the first of their year."
+    "Bahmni's firstOfMonth sets January as well: dates leave as the first day of their year, here "
+    "without the time of day."
+)
+RANDOM = (
+    "Bahmni's random and fixed leave line, postalCode and text of addresses, and use and system of "
+    "telecoms, as they are; random tells how long each value was. Values of extensions of "
+    "addresses that are no texts are left out here."
 )
 CORRELATE = (
     "Bahmni's correlate is SHA-256 of a salt and the id, and whoever knows the salt can find ids. "
@@ -57,6 +66,7 @@ def read(document: Document) -> Policy:
             document.name,
         )
     rules: list[Rule] = []
+    seen: set[tuple[str, str]] = set()
     warnings = [KEEPS_ALL]
     for resource, listed in told.items():
         type_name = _TYPES.get(str(resource).lower())
@@ -70,10 +80,17 @@ def read(document: Document) -> Policy:
                 raise wrong_policy(
                     "A field says something else.", "It says fieldName, method, value.", where
                 )
+            field = (type_name, str(one.get("fieldName")))
+            if field in seen:
+                raise wrong_policy(
+                    "A field has two methods, and Bahmni would do both.", "Leave one.", where
+                )
+            seen.add(field)
             rules += _rules(type_name, one, where)
-    methods = {rule.where.rpartition(" ")[2] for rule in rules}
-    warnings += [FIRST_OF_YEAR] if "firstOfMonth" in methods else []
-    warnings += [CORRELATE] if "correlate" in methods else []
+    methods = {rule.method for rule in rules}
+    warnings += [FIRST_OF_YEAR] if "firstOfYear" in methods else []
+    warnings += [RANDOM] if methods & {"scramble", "overwrite"} else []
+    warnings += [CORRELATE] if "cryptoHash" in methods else []
     untold = sorted(set(_TYPES.values()) - {_TYPES[str(r).lower()] for r in told})
     if untold:
         warnings.append(f"No rule speaks of {', '.join(untold)}: they leave unchanged.")
@@ -92,6 +109,8 @@ def read(document: Document) -> Policy:
 
 def _rules(type_name: str, told: Mapping[str, Any], where: str) -> list[Rule]:
     field, method = str(told.get("fieldName")), str(told.get("method"))
+    if method.lower() in ("redact", "correlate"):  # Bahmni reads these two in any case
+        method = method.lower()
     where = f"{where}, {field} {method}"
     if method not in _METHODS:
         raise wrong_policy(
@@ -113,15 +132,20 @@ def _rules(type_name: str, told: Mapping[str, Any], where: str) -> list[Rule]:
             ]
     elif method == "redact" and field in _REDACT[type_name]:
         return [rule(f"{type_name}.{field}", "remove")]
-    elif type_name == "Patient" and field in _DATES and method in ("firstOfMonth", "random"):
+    elif type_name == "Patient" and field in _DATES and method in _RANDOM:
         return [rule(f"Patient.{field}", "firstOfYear")]
-    elif type_name == "Patient" and method in ("random", "fixed"):
-        value = {"value": str(told.get("value", ""))} if method == "fixed" else {}
-        name = "scramble" if method == "random" else "overwrite"
-        if field == "address":
-            return [rule(f"Patient.address.{part}", name, **value) for part in _PLACES]
+    elif type_name == "Patient" and method in _RANDOM and field in ("address", "telecom"):
+        value = told.get("value")
+
+        def changed(path: str, letters: str) -> Rule:
+            if value is None:
+                return rule(path, "scramble", letters=letters)
+            return rule(path, "overwrite", value=str(value))
+
         if field == "telecom":
-            return [rule("Patient.telecom.value", name, **value)]
+            return [changed("Patient.telecom.value", "digits")]
+        places = [changed(f"Patient.address.{part}", "letters") for part in _PLACES]
+        return places + [changed(path, "both") for path in _EXTENSIONS]
     raise wrong_policy(
         f"Bahmni cannot {method} {type_name}.{field}, and its export would fail.",
         "Leave the field out.",

@@ -13,7 +13,9 @@ TAG = "SUBSTITUTED"
 
 
 def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
-    """Replace a text by the rule's value."""
+    """Replace a text by the rule's value; other values are left out."""
+    if spot.type not in ("string", "markdown", "code"):
+        return None
     told = str(rule.settings.get("value", "")) if rule else ""
 
     def walk(value: Any, job: Job) -> str | None:
