@@ -51,7 +51,9 @@ def served(place: Workspace, clients: Path | None = None) -> Iterator[str]:
     folder = place.root / "fhir-server"
     exporter = PassportExporter(place, "cohort", "city/sam-okoro", PASSWORD)
     known = None if clients is None else Clients(clients_from(clients), folder / "tokens")
-    app = application(exporter, Settings(base, folder / "jobs", poll_every=0.0), known)
+    app = application(
+        exporter, Settings(base, folder / "jobs", poll_every=0.0, organize_by=("Patient",)), known
+    )
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -130,6 +132,30 @@ def test_parts_of_a_source(clinic: Workspace) -> None:  # noqa: F811
         other = httpx.post(f"{base}/$de-identify", params={"policy": "none"}, json=one,
                            headers={"Content-Type": "application/fhir+json"})  # fmt: skip
         assert other.status_code == 403
+
+
+def test_output_can_stand_patient_by_patient(clinic: Workspace) -> None:  # noqa: F811
+    """organizeOutputBy: every block begins with its patient's header, and nobody is in two."""
+    allow(clinic, passport())
+    with served(clinic) as base:
+        first = started(base, organizeOutputBy="Patient")
+        manifest = finished(first.headers["content-location"])
+        assert manifest["outputOrganizedBy"] == "Patient"
+        (one,) = manifest["output"]
+        assert "type" not in one
+        lines = [json.loads(line) for line in httpx.get(one["url"]).text.splitlines()]
+    seen, now = set(), ""
+    for told in lines:
+        if told["resourceType"] == "Parameters":
+            now = told["parameter"][0]["valueReference"]["reference"]
+            assert now not in seen
+            seen.add(now)
+            continue
+        owner = f"Patient/{told['id']}" if told["resourceType"] == "Patient" else (
+            told["subject"]["reference"]
+        )  # fmt: skip
+        assert owner == now
+    assert len(lines) - len(seen) == one["count"] - len(seen) > 300
 
 
 def test_what_ends_between_kick_off_and_download_ends(clinic: Workspace) -> None:  # noqa: F811

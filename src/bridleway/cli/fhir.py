@@ -177,14 +177,17 @@ def serve(
         )
         folder = place.root / "fhir-server" / passport
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = Settings(base, folder / "jobs", keep=keep_hours * 3600, version=_version())
+        settings = Settings(
+            base, folder / "jobs", keep=keep_hours * 3600, version=_version(),
+            organize_by=("Patient",),
+        )  # fmt: skip
         known = None
         if clients is not None:
             known = Clients(clients_from(clients), folder / "tokens")
         say(f"Serving {', '.join(exporter.types)} under '{passport}' at {settings.root}")
         uvicorn.run(
-            application(exporter, settings, known), host=host, port=port, log_level="warning",
-            server_header=False,
+            application(exporter, settings, known), host=host, port=port,
+            log_level="warning", access_log=False, server_header=False,
         )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class Walks:
             [rule.path for rule in policy.rules], extensions_apart=policy.is_own
         )
         self._roots: dict[str, Walk | None] = {}
+        self._containing: dict[str, bool] = {}
         self._places: dict[tuple[Place, Spot, bool], Walk | None] = {}
         self._plain = redact.is_plain(policy.parameters)
         self._anywhere = min(
@@ -56,6 +57,13 @@ class Walks:
     def released(self, type_name: str) -> bool:
         """Tell whether resources of a type leave at all."""
         return self.root(type_name) is not None
+
+    def keeps_contained(self, type_name: str) -> bool:
+        """Tell whether resources contained in one of a type can leave with it."""
+        if type_name not in self._containing:
+            place = self.automaton.root(type_name).place
+            self._containing[type_name] = self.child(place, "contained") is not None
+        return self._containing[type_name]
 
     def root(self, type_name: str, *, inside: bool = False) -> Walk | None:
         """Return the walk of a whole resource, None if no such resource leaves.
@@ -197,7 +205,7 @@ class Walks:
         return not any(a.asked or a.place.best < place.best or a.place.states for a in below)
 
     def _tag(self, spot: Spot, part: Any) -> str:
-        return part.tag(spot, self.tools) if hasattr(part, "tag") else part.TAG
+        return str(part.tag(spot, self.tools) if hasattr(part, "tag") else part.TAG)
 
     def _tagged(self, walk: Walk | None, tag: str) -> Walk | None:
         """Note what was done, for the labels of resources; own policies have one for all."""

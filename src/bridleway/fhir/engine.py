@@ -28,7 +28,9 @@ _MOST_KEPT = 50_000
 # that has fewer is a double, if it is not so small that it becomes zero.
 _SHAPE = bytes(ord("d") if chr(n) in "0123456789." else n for n in range(256))
 _LONG = b"d" * 16
-_SMALL = re.compile(rb"[eE]-\d{3}")
+_MEMBER = re.compile(rb":(\d[\d.]{15,}(?:[eE][+-]?\d+)?)")
+_ELSEWHERE = tuple(before + _LONG for before in (b",", b"[", b"-", b" ", b"\t", b"\n", b"\r"))
+_SMALL = re.compile(rb":\s*-?[\d.]+[eE]-\d{3}")
 _NEARLY = 15  # digits that every double keeps
 
 
@@ -89,8 +91,9 @@ class Engine:
             found = orjson.loads(line)
         except (orjson.JSONDecodeError, RecursionError):
             raise Wrong(resources.UNREADABLE) from None
-        if _LONG in line.translate(_SHAPE):
-            _require_exact(line)
+        shape = line.translate(_SHAPE)
+        if _LONG in shape:
+            _require_long(line, shape)
         if type(found) is not dict:
             raise Wrong(resources.NO_RESOURCE)
         kind = found.get("resourceType")
@@ -135,8 +138,8 @@ class Engine:
                     self._people.clear()
                 self._people[told] = known
         job.shift, job.year, refused = known
-        if refused and self.policy.is_own and not (doubtful and kind == "Patient"):
-            raise Wrong(refused)
+        if refused and self.policy.is_own and kind != "Patient":
+            raise Wrong(refused)  # a Patient may have a reason of its own
         try:
             made = self._walked(walk, resource, kind)
         except RecursionError:
@@ -145,6 +148,8 @@ class Engine:
             raise Wrong(resources.NOT_RELEASED)
         if doubtful:
             raise Wrong(resources.SAME_ID)
+        if refused and self.policy.is_own:
+            raise Wrong(refused)
         if job.tags:
             _label(made, job.tags)
             job.tags.clear()
@@ -157,6 +162,8 @@ class Engine:
             job.local = _NONE
             return walk(resource, job)  # type: ignore[no-any-return]
         job.local = self._inside(resource, kind)
+        if not any(job.local.values()):
+            return walk(resource, job)  # type: ignore[no-any-return]
         counted = job.counts.copy()
         made: dict[str, Any] | None = walk(resource, job)
         left = {f"#{one.get('id')}" for one in (made or {}).get("contained") or ()}
@@ -169,7 +176,10 @@ class Engine:
         return made
 
     def looks(self, patient: Mapping[str, Any]) -> bytes:
-        """Return what of a Patient would leave besides its year of birth and exact death."""
+        """Return what of a Patient would leave besides its year of birth and exact death.
+
+        Nothing for a Patient that is rejected.
+        """
         try:
             made = dict(self.anonymise(dict(patient)))
         except Wrong:
@@ -258,13 +268,14 @@ class Engine:
     def _inside(self, resource: dict[str, Any], kind: str) -> dict[str, str | None]:
         """Return what references to contained resources become, None where none leaves."""
         local: dict[str, str | None] = {}
-        contained = resource["contained"]
+        contained, kept = resource["contained"], self.walks.keeps_contained(kind)
         for one in contained if type(contained) is list else ():
             if type(one) is not dict or type(one.get("id")) is not str:
                 continue
             inner = one.get("resourceType")
             leaves = (
-                type(inner) is str
+                kept
+                and type(inner) is str
                 and resources.known(inner)
                 and self.walks.root(inner, inside=True) is not None
             )
@@ -312,6 +323,21 @@ def _tag(tag: str) -> dict[str, str]:
     if tag in ("PERTURBED", "SUBSTITUTED", "GENERALIZED"):
         return {"code": tag}
     return {"system": _TAGS, "code": tag}
+
+
+def _require_long(line: bytes, shape: bytes) -> None:
+    """Refuse a line with a number of more digits than a double holds, quickly where it can be."""
+    if any(place in shape for place in _ELSEWHERE):
+        _require_exact(line)
+        return
+    for found in _MEMBER.finditer(line):
+        told = found[1].decode()
+        try:
+            _require_double(told) if "." in told or "e" in told.lower() else _require_integer(told)
+        except (ValueError, ArithmeticError):  # inside a text
+            continue
+        except Wrong:  # if it is not inside a text, too
+            _require_exact(line)
 
 
 def _require_exact(line: bytes) -> None:

@@ -32,6 +32,7 @@ RAW = np.dtype([("raw", "u8"), ("name", "u8")])
 EVENT = np.dtype([("patient", "u8"), ("code", "u8"), ("day", "i4")])
 GENDERS = ("", "male", "female", "other", "unknown")
 _DIGITS = 16  # of a pseudonym, which make the number under which the index knows it
+NOBODY = 0  # in place of how a Patient looks that is rejected
 DEAD_UNDATED = -1  # as the year of death
 
 
@@ -164,7 +165,7 @@ class Collector:
 def look_of(patient: Mapping[str, Any], looks: bytes) -> dict[str, int]:
     """Return by what a patient is told apart: year of birth, and a number for the rest."""
     rest = hashlib.blake2b(looks, digest_size=8).digest()
-    return {"birth": facts(patient)[0], "rest": int.from_bytes(rest)}
+    return {"birth": facts(patient)[0], "rest": int.from_bytes(rest) if looks else NOBODY}
 
 
 def _raw(patient: Mapping[str, Any]) -> int:

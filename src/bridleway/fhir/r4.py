@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from bridleway.errors import Fault
+
 _ENTRY = re.compile(r"([A-Za-z0-9.]+)(\*?)(!?)(?:\?(\w+))?")
 
 # Primitive types and the JSON values in which they are written (FHIR R4, section 2.24).
@@ -44,7 +46,8 @@ def _definitions() -> tuple[Mapping[str, Mapping[str, Element]], Mapping[str, st
         types[name] = {}
         for element, entry in elements.items():
             found = _ENTRY.fullmatch(entry)
-            assert found, entry  # noqa: S101 -- our own file
+            if found is None:
+                raise Fault("The map of FHIR's types is damaged.", "Install Bridleway anew.")
             kind, many, required, choice = found.groups()
             types[name][element] = Element(element, kind, bool(many), bool(required), choice or "")
     return types, told["parents"]

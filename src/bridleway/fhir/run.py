@@ -153,7 +153,7 @@ class _Run:
         """Take both passes and measure."""
         rejected = self.order.settled.held.names if self.order.settled else frozenset()
         noted, codes = self._note(rejected)
-        if self.order.policy.is_own and (doubtful := weigh.twice(self.work) - rejected):
+        if self.order.policy.is_own and (doubtful := weigh.doubtful(self.work) - rejected):
             rejected |= doubtful
             noted, codes = self._note(rejected)
         begins = 0.35

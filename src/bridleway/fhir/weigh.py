@@ -15,33 +15,38 @@ from bridleway.fhir.codes import cut as cuts
 from bridleway.fhir.codes.hierarchy import Hierarchy
 from bridleway.fhir.codes.nearest import Nearest, targets
 from bridleway.fhir.engine import Held, band
-from bridleway.fhir.index import EVENT, IDS, PEOPLE
+from bridleway.fhir.index import EVENT, IDS, NOBODY, PEOPLE
 from bridleway.fhir.policy import Policy, Rule, wrong_policy
 from bridleway.fhir.walks import Code
 
 Looks = Mapping[tuple[int, int], int]  # (year of birth, number of the rest) to patients
 
 
-def looks(folder: Path, without: frozenset[int] = frozenset()) -> Looks:
+def looks(folder: Path, without: frozenset[int] | None = None) -> Looks:
     """Count the patients of an index who look alike, birth year by birth year.
 
-    without: patients who do not count.
+    without: patients who were rejected, so that neither they nor others like them count; None to
+    count everybody.
     """
     found: Counter[tuple[int, int]] = Counter()
     for part in store.parts([folder / "people"], PEOPLE):
-        told = part[~np.isin(part["name"], _numbers(without))] if without else part
+        told = part
+        if without is not None:
+            told = part[~np.isin(part["name"], _numbers(without)) & (part["rest"] != NOBODY)]
         for birth, rest in zip(told["birth"].tolist(), told["rest"].tolist(), strict=True):
             found[birth, rest] += 1
     return found
 
 
-def twice(folder: Path) -> frozenset[int]:
-    """Return the resources of which an index holds more than one that differ: in their patient,
-    or in how the patient looks. Which of them is right, nobody can tell."""
+def doubtful(folder: Path) -> frozenset[int]:
+    """Return what an index shows not to leave: Patients that are rejected, and resources of which
+    it holds more than one that differ: in their patient, or in how the patient looks."""
     found: set[int] = set()
     for what, kind in (("ids", IDS), ("people", PEOPLE)):
         for part in store.parts([folder / what], kind):
             found.update(part["name"][1:][part["name"][1:] == part["name"][:-1]].tolist())
+            if what == "people":
+                found.update(part["name"][part["rest"] == NOBODY].tolist())
     return frozenset(found)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridleway.errors import Fault
 from bridleway.fhir import reach, resources, weigh
 from bridleway.fhir.bulk.request import ExportRequest
 from bridleway.fhir.bulk.select import Choice, chooser, narrowed
@@ -131,6 +132,12 @@ def begin(plan: Plan, with_index: bool) -> None:
     _worker = _Worker(plan, index=Index(plan.folder) if with_index else None)
 
 
+def _ready() -> _Worker:
+    if _worker is None:
+        raise Fault("A process of the run was not made ready.", "Run it again.")
+    return _worker
+
+
 def end() -> None:
     """Close what a process had open, where it goes on to other things."""
     global _worker
@@ -151,8 +158,7 @@ def counted_paths(policy: Policy) -> dict[str, tuple[str, ...]]:
 
 def note(unit: Unit) -> Done:
     """First pass: note what a unit holds."""
-    assert _worker is not None  # noqa: S101 -- `begin` has run
-    worker, done = _worker, Done(unit.number)
+    worker, done = _ready(), Done(unit.number)
     collector, noted = worker.collector(), 0
     for line in lines(unit):
         done.lines += 1
@@ -184,8 +190,7 @@ def _put(collector: Collector, folder: Path, unit: Unit, number: int) -> Seen:
 
 def write(unit: Unit) -> Done:
     """Second pass: write what leaves of a unit."""
-    assert _worker is not None  # noqa: S101 -- `begin` has run
-    worker, done = _worker, Done(unit.number)
+    worker, done = _ready(), Done(unit.number)
     engine = worker.engine
     engine.counts.clear()
     collector, noted = worker.collector(), 0

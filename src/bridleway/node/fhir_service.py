@@ -24,6 +24,7 @@ from bridleway.fhir.bulk.moments import instant
 from bridleway.fhir.bulk.outcomes import outcome
 from bridleway.fhir.bulk.request import ExportRequest
 from bridleway.fhir.bulk.smart import Client
+from bridleway.fhir.organized import by_patient
 from bridleway.fhir.resources import REASONS
 from bridleway.node import fhir_extracts
 from bridleway.node.extracts import Heard
@@ -126,12 +127,15 @@ class PassportExporter:
         finally:
             heard.pop(asked, None)
         report = json.loads((target / "report.json").read_bytes())
-        files = []
-        for one in report["files"]:
-            if one["resources"]:
-                (target / one["name"]).rename(folder / one["name"])
-                kind = one["name"].removesuffix(".ndjson")
-                files.append(ExportedFile(kind, one["name"], one["resources"], one["sha256"]))
+        left = [one for one in report["files"] if one["resources"]]
+        for one in left:
+            (target / one["name"]).rename(folder / one["name"])
+            one["type"] = one["name"].removesuffix(".ndjson")
+        if request.organize_output_by:
+            left = by_patient(folder, left)
+        files = [
+            ExportedFile(one["type"], one["name"], one["resources"], one["sha256"]) for one in left
+        ]
         errors = self._errors(report, folder)
         told = made.answer["extract"]["fhir"]
         shutil.rmtree(target)  # the receipt is kept with the others of the asker's node

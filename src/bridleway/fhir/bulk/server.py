@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from bridleway.errors import BridlewayError, Refused
+from bridleway.errors import BridlewayError, Fault, Refused
 from bridleway.fhir.bulk import capability
 from bridleway.fhir.bulk.jobs import (
     DONE,
@@ -145,7 +145,8 @@ class _Server:
     def jobs(self) -> Jobs:
         if self._jobs is None:  # an application may be asked before, or without, its lifespan
             self.open()
-        assert self._jobs is not None  # noqa: S101 -- open sets it
+        if self._jobs is None:
+            raise Fault("The exports cannot be opened.", "Start the server anew.")
         return self._jobs
 
     def open(self) -> None:
@@ -218,7 +219,8 @@ class _Server:
         return _json(capability.smart(self.settings, self.abilities.types), kind="application/json")
 
     async def token(self, request: Request) -> Response:
-        assert self.clients is not None  # noqa: S101 -- the route exists only with clients
+        if self.clients is None:
+            raise _Answered(404, "There are no tokens here.")
         headers = {**_SAFE, "Pragma": "no-cache"}
         try:
             if _media(request) != "application/x-www-form-urlencoded":
@@ -342,7 +344,8 @@ class _Server:
     def manifest(self, job: Job) -> dict[str, Any]:
         """Return the manifest of a finished export."""
         exported = job.exported
-        assert exported is not None  # noqa: S101 -- the job is done
+        if exported is None:
+            raise _Answered(404, "There is no such export.")
         named = {name: self.listed(job, files) for name, files in _files(job).items()}
         told: dict[str, Any] = {
             "transactionTime": told_time(exported),

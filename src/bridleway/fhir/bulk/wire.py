@@ -223,7 +223,8 @@ class Wire:
 
     def _renew(self) -> None:
         own = self._credentials
-        assert own is not None  # noqa: S101 -- only then is a token asked for
+        if own is None:
+            raise Refused("The server wants a token.", "Give a client id and a key.", code="token")
         url = self.checked(own.token_url or self._discovered(), "the token endpoint")
         form = {
             "grant_type": "client_credentials",
