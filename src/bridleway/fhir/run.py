@@ -74,6 +74,7 @@ class Outcome:
 
     report: dict[str, Any]
     settled: Settled
+    peak_mb: float = 0.0  # the most memory that any of its processes had
 
 
 class Stop(Exception):
@@ -188,7 +189,8 @@ class _Run:
         )  # fmt: skip
         report.write(made, self.out, self._rejections(done))
         self.progress(1.0, "done")
-        return Outcome(made, settled)
+        peak = max((one.peak_mb for one in done), default=0.0)
+        return Outcome(made, settled, peak)
 
     def _note(self, rejected: frozenset[int]) -> tuple[list[Done], dict[int, Code]]:
         """Take the first pass: write the index; codes of rejected resources do not count."""
