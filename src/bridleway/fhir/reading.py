@@ -43,7 +43,7 @@ _FLAGS = tuple(f"enablePartial{what}ForRedact" for what in ("Ages", "Dates", "Zi
 _ZIPS = "restrictedZipCodeTabulationAreas"
 _TOP = ("fhirVersion", "processingErrors", "processingError", "fhirPathRules", "parameters")
 _OWN_TOP = ("name", "default", "patients", "fhirVersion", "fhirPathRules", "parameters")
-_PARAMETERS = (
+PARAMETERS = (
     "dateShiftKey", "dateShiftKeyPrefix", "dateShiftScope", "dateShiftFixedOffsetInDays",
     "dateShiftDays", "cryptoHashKey", "encryptKey", "enablePartialAgesForRedact",
     "enablePartialDatesForRedact", "enablePartialZipCodesForRedact",
@@ -292,10 +292,10 @@ def _parameters(document: Document, is_own: bool) -> Mapping[str, Any]:
     if not isinstance(told, dict):
         raise wrong_policy("parameters is no record.", "Write name: value.", where)
     for key in told:
-        if key not in _PARAMETERS:
+        if key not in PARAMETERS:
             raise wrong_policy(
-                f"There is no parameter '{key}'.{nearest(str(key), _PARAMETERS)}",
-                f"Known: {', '.join(_PARAMETERS)}.",
+                f"There is no parameter '{key}'.{nearest(str(key), PARAMETERS)}",
+                f"Known: {', '.join(PARAMETERS)}.",
                 where,
             )
     for key in _FLAGS:
