@@ -1,10 +1,11 @@
 """Methods of FHIR policies: one file each; a file dropped in here is a method.
 
 A part has NAME (as policies write it, in any case), SETTINGS (those it takes), TAG (the security
-label of what it did, '' for none; `tag(spot, tools)` where it depends), `check(rule)` where settings
-need checking, `leaf(spot, rule, tools)` for values of primitive types, and `whole(spot, rule,
-tools)` for elements that have parts. Both return a walk, None to leave the element out; `whole`
-returns NotImplemented where the parts are walked one by one instead. rule is None where the policy's default speaks.
+label of what it did, '' for none; `tag(spot, tools)` where it depends), `check(rule)` where
+settings need checking, `leaf(spot, rule, tools)` for values of primitive types, and `whole(spot,
+rule, tools)` for elements that have parts. Both return a walk, None to leave the element out;
+`whole` returns NotImplemented where the parts are walked one by one instead. rule is None where
+the policy's default speaks.
 """
 
 from __future__ import annotations
