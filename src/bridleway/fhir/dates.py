@@ -18,7 +18,7 @@ class _Ordinals(dict[str, int]):
     """Days of the calendar by their text; each is worked out once."""
 
     def __missing__(self, text: str) -> int:
-        if len(text) != 10 or not text.isascii():
+        if len(text) != 10 or not text.isascii() or text[7] != "-":  # no week's date
             raise Wrong(resources.DATE)
         try:
             found = date.fromisoformat(text).toordinal()
