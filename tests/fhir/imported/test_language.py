@@ -161,6 +161,16 @@ def test_the_first_rule_wins_and_what_none_names_is_kept() -> None:
     assert last.anonymise(PATIENT)["telecom"] == PATIENT["telecom"]
 
 
+def test_of_two_rules_for_one_element_the_first_wins() -> None:
+    paths = ("Patient.name.use", "nodesByName('use')", "nodesByType('HumanName').use")
+    for one in paths:
+        for other in paths:
+            made = microsoft(rule(one, "keep"), rule(other, "redact")).anonymise(PATIENT)
+            assert made["name"] == PATIENT["name"]
+            made = microsoft(rule(one, "redact"), rule(other, "keep")).anonymise(PATIENT)
+            assert "use" not in made["name"][0]
+
+
 INSIDE = {
     "resourceType": "Patient", "gender": "male", "text": {"status": "empty", "div": "<div/>"},
     "contained": [{"resourceType": "Organization", "id": "o", "name": "N",

@@ -193,6 +193,16 @@ def test_dates_of_one_scope_move_together_and_of_others_do_not() -> None:
     assert len({one for pair in shifts["folder"] for one in pair}) == 1
 
 
+def test_each_resource_of_a_patient_moves_alone_unless_the_policy_says_otherwise() -> None:
+    told = [
+        condition(id=f"c{n}", recordedDate="2000-01-01") for n in range(20)
+    ]  # fmt: skip
+    alone = microsoft(rule("Condition.recordedDate", "dateShift"))
+    assert len({alone.anonymise(one)["recordedDate"] for one in told}) > 5
+    joint = microsoft(rule("Condition.recordedDate", "dateShift"), dateShiftScope="patient")
+    assert len({joint.anonymise(one)["recordedDate"] for one in told}) == 1
+
+
 def test_shifts_are_of_the_key_and_spread_over_a_hundred_days() -> None:
     policy = read_policy(policy_text(rule("Patient.birthDate", "dateShift")), "test.json")
     one, other = engine(policy), engine(policy, keys=Keys(b"z" * 32))
