@@ -286,11 +286,11 @@ class Walks:
     def _resource(self, place: Place, type_name: str, inside: bool) -> Walk:
         children = _Children(self, place)
         if self.policy.is_own:
-            children.update(resourceType=None, id=None, meta=None)
+            children.known.update(resourceType=None, id=None, meta=None)
             if inside:
                 return _contained(_object(children, _required(type_name), True), type_name)
             return _own_root(children, _required(type_name), type_name, self.tools)
-        children["resourceType"] = text
+        children.known["resourceType"] = text
         return _object(children, frozenset(), False)
 
     def _inside(self, value: Any, job: Job) -> Any:
@@ -314,18 +314,19 @@ class Walks:
             raise Wrong(resources.MODIFIER)
 
 
-class _Children(dict[str, Walk | None]):
+class _Children:
     """The walks of a place's elements by name, each made when it is first met."""
 
     def __init__(self, walks: Walks, place: Place) -> None:
-        super().__init__()
+        self.known: dict[str, Walk | None] = {}
         self._walks = walks
         self._place = place
 
-    def __missing__(self, key: str) -> Walk | None:
+    def made(self, key: str) -> Walk | None:
+        """Make the walk of an element. Raises Wrong for one that an imported policy cannot know."""
         walk = self._walks.child(self._place, key)
         if key.removeprefix("_") in r4.elements(self._place.type):
-            self[key] = walk  # others are not kept: there is no end of them
+            self.known[key] = walk  # others are not kept: there is no end of them
         return walk
 
 
@@ -334,21 +335,25 @@ def _required(type_name: str) -> frozenset[str]:
 
 
 def _object(children: _Children, required: frozenset[str], is_own: bool) -> Walk:
+    known = children.known
+
     def walk(value: Any, job: Job) -> Any:
         if type(value) is not dict:
             raise Wrong(resources.SHAPE)
+        told: dict[str, Any] = value
         out: dict[str, Any] = {}
-        for key, item in value.items():
-            child = children[key]
+        for key, item in told.items():
+            try:
+                child = known[key]
+            except KeyError:
+                child = children.made(key)
             if child is None:
                 continue
             if child is text:  # the most frequent, without a call
-                if type(item) is not str:
-                    raise Wrong(resources.SHAPE)
-                if len(item) > MAX_TEXT:
-                    raise Wrong(resources.TOO_LONG)
-                out[key] = item
-                continue
+                if type(item) is str and len(item) <= MAX_TEXT:
+                    out[key] = item
+                    continue
+                raise Wrong(resources.TOO_LONG if type(item) is str else resources.SHAPE)
             if child is number and type(item) is float and (item > 1 or item < -1):
                 out[key] = item
                 continue
@@ -376,14 +381,15 @@ def _each(walk: Walk, is_primitive: bool) -> Walk:
     def walked(value: Any, job: Job) -> Any:
         if type(value) is not list:
             raise Wrong(resources.SHAPE)
-        if len(value) == 1:
-            made = walk(value[0], job)
+        told: list[Any] = value
+        if len(told) == 1:
+            made = walk(told[0], job)
             return None if made is None else [made]
-        if is_primitive and None in value:  # it keeps its place beside extensions
-            kept = [None if item is None else walk(item, job) for item in value]
+        if is_primitive and None in told:  # it keeps its place beside extensions
+            kept = [None if item is None else walk(item, job) for item in told]
             return kept if any(one is not None for one in kept) else None
-        several = []
-        for item in value:
+        several: list[Any] = []
+        for item in told:
             made = walk(item, job)
             if made is not None:
                 several.append(made)
@@ -394,7 +400,7 @@ def _each(walk: Walk, is_primitive: bool) -> Walk:
 
 def _own_root(children: _Children, required: frozenset[str], type_name: str, tools: Tools) -> Walk:
     """Return the walk of a resource of an own policy: as `_object`, with its pseudonym as id."""
-    pseudonym = tools.keys.pseudonym
+    pseudonym, known = tools.keys.pseudonym, children.known
 
     def walk(value: Any, job: Job) -> dict[str, Any]:
         identifier = value.get("id")
@@ -405,17 +411,19 @@ def _own_root(children: _Children, required: frozenset[str], type_name: str, too
             "id": pseudonym(type_name, identifier).hex(),
             "meta": PSEUDED,
         }
-        for key, item in value.items():
-            child = children[key]
+        told: dict[str, Any] = value
+        for key, item in told.items():
+            try:
+                child = known[key]
+            except KeyError:
+                child = children.made(key)
             if child is None:
                 continue
             if child is text:
-                if type(item) is not str:
-                    raise Wrong(resources.SHAPE)
-                if len(item) > MAX_TEXT:
-                    raise Wrong(resources.TOO_LONG)
-                out[key] = item
-                continue
+                if type(item) is str and len(item) <= MAX_TEXT:
+                    out[key] = item
+                    continue
+                raise Wrong(resources.TOO_LONG if type(item) is str else resources.SHAPE)
             made = child(item, job)
             if made is not None:
                 out[key] = made

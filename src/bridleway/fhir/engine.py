@@ -104,8 +104,12 @@ class Engine:
     def taken(self, line: bytes, file: str = "") -> bytes:
         """Return what leaves of a line, with a line's end. Raises Wrong."""
         made = self.anonymise(self.parse(line), file)
-        self.require_exact(line)
-        return self.written(made) + b"\n"
+        if self._job.tiny:
+            self.require_exact(line)
+        try:
+            return orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE)
+        except orjson.JSONEncodeError:
+            raise Wrong(resources.TOO_DEEP) from None
 
     def written(self, made: Mapping[str, Any]) -> bytes:
         """Return as JSON what leaves of a resource. Raises Wrong."""
@@ -141,7 +145,11 @@ class Engine:
         if refused and self.policy.is_own and kind != "Patient":
             raise Wrong(refused)  # a Patient may have a reason of its own
         try:
-            made = self._walked(walk, resource, kind)
+            if "contained" in resource:
+                made = self._with_contained(walk, resource, kind)
+            else:
+                job.local = _NONE
+                made = walk(resource, job)
         except RecursionError:
             raise Wrong(resources.TOO_DEEP) from None
         if made is None:
@@ -155,12 +163,11 @@ class Engine:
             job.tags.clear()
         return made
 
-    def _walked(self, walk: Walk, resource: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    def _with_contained(
+        self, walk: Walk, resource: dict[str, Any], kind: str
+    ) -> dict[str, Any] | None:
         """Walk a resource; references to contained resources that do not leave go, too."""
         job = self._job
-        if "contained" not in resource:
-            job.local = _NONE
-            return walk(resource, job)  # type: ignore[no-any-return]
         job.local = self._inside(resource, kind)
         if not any(job.local.values()):
             return walk(resource, job)  # type: ignore[no-any-return]

@@ -98,12 +98,19 @@ class Collector:
         self._ids.append((name, person))
         self.seen.types[type_name] += 1
         if type_name == "Patient":
-            rest = look_of(resource, self._looks(resource))["rest"]
-            self._people.append((name, *facts(resource), rest))
-            self._raws.append((_raw(resource), name))
+            self._note_person(resource, name, self._looks(resource))
         elif person and name not in self._without:
             self._note_codes(type_name, resource, person)
         self._note_value(type_name, resource)
+
+    def note_unreleased(self, resource: Mapping[str, Any]) -> None:
+        """Note a Patient whose own record stays: what is about them may leave all the same."""
+        if resource["resourceType"] == "Patient" and is_id(resource.get("id")):
+            self._note_person(resource, self._person(resource["id"]), b"{}")
+
+    def _note_person(self, patient: Mapping[str, Any], name: int, looks: bytes) -> None:
+        self._people.append((name, *facts(patient), look_of(patient, looks)["rest"]))
+        self._raws.append((_raw(patient), name))
 
     def note_released(self, resource: Mapping[str, Any]) -> None:
         """Note the events of a resource as it leaves, under the same numbers."""

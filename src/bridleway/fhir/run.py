@@ -205,7 +205,9 @@ class _Run:
         held = weigh.held_back(policy, looks, bands=bands, names=rejected)
         least = max(weigh.least_of(policy), 1)
         without = weigh.held_people(self.work, held)
-        patients = weigh.patients_by_code(self.work / "events", least, without)
+        # Of patients whom the source does not hold, nothing leaves under an own policy.
+        people = self.work / "people" if policy.is_own else None
+        patients = weigh.patients_by_code(self.work / "events", least, without, people)
         made = weigh.released_codes(policy, codes, patients, self.order.hierarchies)
         return Settled(held, made)
 

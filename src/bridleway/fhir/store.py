@@ -87,6 +87,14 @@ def parts(paths: Sequence[Path], kind: DTypeLike) -> Iterator[NDArray[np.void]]:
             yield once(ordered(np.concatenate(found)))
 
 
+def keys_between(path: Path, kind: DTypeLike, low: int, high: int) -> NDArray[np.uint64]:
+    """Return the keys of a sorted file from low to high, both included."""
+    run = _Run(path, np.dtype(kind))
+    end = run.count if high + 1 >> 64 else run.first_at_least(high + 1)
+    found: NDArray[np.uint64] = run.slice(run.first_at_least(low), end)[run.key]
+    return found
+
+
 def merge(paths: Sequence[Path], target: Path, kind: DTypeLike) -> int:
     """Merge sorted files into one, equal records once; return how many records it holds."""
     written = 0

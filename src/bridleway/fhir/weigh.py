@@ -97,23 +97,34 @@ def held_people(folder: Path, held: Held) -> NDArray[np.uint64]:
 
 
 def patients_by_code(
-    events: Path, least: int, without: NDArray[np.uint64]
+    events: Path, least: int, without: NDArray[np.uint64], people: Path | None = None
 ) -> dict[int, int | set[int]]:
-    """Return, per code, how many patients have it, and which where they are fewer than `least`."""
+    """Return, per code, how many patients have it, and which where they are fewer than `least`.
+
+    without: patients who do not count; people: of an index, if others than these do not either.
+    """
     counts: Counter[int] = Counter()
     for part in store.parts([events], EVENT):
-        pairs = _pairs(part, without)
+        pairs = _known(_pairs(part, without), people)
         codes, patients = np.unique(pairs["code"], return_counts=True)
         for code, number in zip(codes.tolist(), patients.tolist(), strict=True):
             counts[code] += number
     few = np.array([code for code, number in counts.items() if number < least], np.uint64)
     found: dict[int, int | set[int]] = {c: n for c, n in counts.items() if n >= least}
     for part in store.parts([events], EVENT):
-        pairs = _pairs(part, without)
+        pairs = _known(_pairs(part, without), people)
         rare = pairs[np.isin(pairs["code"], few)]
         for code, patient in zip(rare["code"].tolist(), rare["patient"].tolist(), strict=True):
             found.setdefault(code, set()).add(patient)  # type: ignore[union-attr]
     return found
+
+
+def _known(pairs: NDArray[np.void], people: Path | None) -> NDArray[np.void]:
+    """Return the pairs of patients of an index, which is read no further than they go."""
+    if people is None or not len(pairs):
+        return pairs
+    low, high = int(pairs["patient"][0]), int(pairs["patient"][-1])
+    return pairs[np.isin(pairs["patient"], store.keys_between(people, PEOPLE, low, high))]
 
 
 def _pairs(part: NDArray[np.void], without: NDArray[np.uint64]) -> NDArray[np.void]:

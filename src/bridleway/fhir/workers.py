@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import resource as usage
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -66,7 +67,7 @@ class Done:
     """What one unit came to.
 
     written: resources by the name of their file, files: where its part of each stands; outside:
-    what the request did not ask for.
+    what the request did not ask for; peak_mb: the most memory that the process ever had.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Done:
     written: Counter[str] = field(default_factory=Counter)
     outside: int = 0
     undated: int = 0
+    peak_mb: float = 0.0
     files: dict[str, Path] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -169,19 +171,19 @@ def note(unit: Unit) -> Done:
         except Wrong:
             continue
         for resource in found:
-            if _can_leave(worker, resource):
+            kind = resource.get("resourceType") if type(resource) is dict else None
+            if type(kind) is not str or not resources.known(kind):
+                continue
+            if worker.engine.walks.released(kind):
                 collector.note(resource)
                 noted += 1
+            else:
+                collector.note_unreleased(resource)
         if noted >= _NOTED_AT_ONCE:
             done.parts.append(_put(collector, worker.plan.folder, unit, len(done.parts)))
             collector, noted = worker.collector(), 0
     done.parts.append(_put(collector, worker.plan.folder, unit, len(done.parts)))
     return done
-
-
-def _can_leave(worker: _Worker, resource: Any) -> bool:
-    kind = resource.get("resourceType") if type(resource) is dict else None
-    return type(kind) is str and resources.known(kind) and worker.engine.walks.released(kind)
 
 
 def _put(collector: Collector, folder: Path, unit: Unit, number: int) -> Seen:
@@ -211,6 +213,7 @@ def write(unit: Unit) -> Done:
                 collector, noted = worker.collector(), 0
     done.parts.append(_put_released(collector, worker, unit, len(done.parts)))
     done.counts = Counter(engine.counts)
+    done.peak_mb = usage.getrusage(usage.RUSAGE_SELF).ru_maxrss / 1024
     return done
 
 
