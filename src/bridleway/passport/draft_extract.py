@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from bridleway.model.catalogue import ColumnFacts, TableFacts
+from bridleway.passport.fhir_extracts import COLUMNS, KEY, TYPE, draft_fhir
 from bridleway.passport.gaps_touch import question_words
 
 _LISTED = re.compile(r"\bselect\b(.*?)\bfrom\b", re.IGNORECASE | re.DOTALL)
@@ -30,7 +31,12 @@ def columns_listed(text: str) -> list[str]:
 
 
 def draft_recipe(text: str, facts: TableFacts, k: int) -> dict[str, Any]:
-    """Return the recipe of an extract; k: the smallest class."""
+    """Return the recipe of an extract; k: the smallest class.
+
+    That of a table of a FHIR source names a policy, and the types that its catalogue declares.
+    """
+    if set(facts.columns) >= set(COLUMNS):
+        return {KEY: draft_fhir(facts.columns[TYPE].domain or (), k)}
     known = {name.lower(): column for name, column in facts.columns.items()}
     columns = {
         known[word.lower()].name: _column(known[word.lower()])

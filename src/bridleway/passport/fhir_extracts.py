@@ -6,26 +6,32 @@
 
 The text of such an extract is `SELECT resource FROM fhir`: what of each resource leaves, the
 policy says. `policy` is the name of one that comes with Bridleway, or a whole policy; `plain: true`
-stands for resources as they are, for which the asker needs the role plain-export as well.
+stands for resources as they are, for which the asker needs the role plain-export as well. What
+a policy says as a fraction stands in quotes (heldBack: "0.02"): signed texts hold no fractions.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from bridleway.errors import UsageError, nearest
 from bridleway.fhir import r4
 from bridleway.fhir.policy import Policy
-from bridleway.fhir.reading import read_policy, shipped
+from bridleway.fhir.reading import SHIPPED, read_policy, shipped
 from bridleway.model.question import Listing
 
 KEY = "fhir"
-COLUMN = "resource"
+COLUMN, TYPE = "resource", "type"
+COLUMNS = ("patient", TYPE, COLUMN)  # of the one table that a FHIR source has
 PLAIN_EXPORT = "plain-export"
 _KNOWN = ("policy", "types", "k", "plain")
+_FRACTIONS = ("heldBack", "span")
+_FRACTION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ def read_fhir(recipe: Mapping[str, Any], where: str = "") -> FhirRecipe:
             "Write policy: analytics.",
             where=where,
         )
+    if plain and "k" in told:
+        raise UsageError("Resources as they are have no k.", "Take it out.", where=where)
     return FhirRecipe(None if plain else _policy(told, where), _types(told, where))
 
 
@@ -93,9 +101,15 @@ def _types(told: Mapping[str, Any], where: str) -> tuple[str, ...]:
 def _policy(told: Mapping[str, Any], where: str) -> Policy:
     named = told["policy"]
     if isinstance(named, str):
+        if named not in SHIPPED:
+            raise UsageError(
+                f"There is no policy '{named}'.{nearest(named, SHIPPED)}",
+                f"Known: {', '.join(SHIPPED)}; or write a whole one in its place.",
+                where=where,
+            )
         policy = shipped(named)
     elif isinstance(named, Mapping):
-        policy = read_policy(json.dumps(named), where or "policy")
+        policy = read_policy(json.dumps(_with_fractions(named)), where or "policy")
     else:
         raise UsageError("The policy is neither a name nor a policy.", "Write analytics.",
                          where=where)  # fmt: skip
@@ -105,6 +119,20 @@ def _policy(told: Mapping[str, Any], where: str) -> Policy:
             raise UsageError("k is no number of 2 or more.", "Write 10.", where=where)
         policy = replace(policy, people=replace(policy.people, k=k))
     return policy
+
+
+def _with_fractions(said: Any) -> Any:
+    """Return a policy with fractions as JSON has them."""
+    if isinstance(said, Mapping):
+        return {
+            key: float(item)
+            if key in _FRACTIONS and isinstance(item, str) and _FRACTION.fullmatch(item)
+            else _with_fractions(item)
+            for key, item in said.items()
+        }
+    if isinstance(said, list):
+        return [_with_fractions(item) for item in said]
+    return float(said) if isinstance(said, Decimal) else said
 
 
 def fhir_problems(recipe: FhirRecipe, least: object) -> Iterator[tuple[str, str]]:
@@ -125,6 +153,12 @@ def fhir_problems(recipe: FhirRecipe, least: object) -> Iterator[tuple[str, str]
             "The policy lets out what no rule names.",
             "Write a policy of your own with default: redact.",
         )
+
+
+def draft_fhir(types: Iterable[object], k: int) -> dict[str, Any]:
+    """Return what a draft says of FHIR; types: those that the catalogue declares, if any."""
+    known = sorted({name for name in types if isinstance(name, str) and r4.is_resource(name)})
+    return {"policy": "analytics", "types": known or ["Patient"], "k": k}
 
 
 def listing_problems(listing: Listing) -> Iterator[tuple[str, str]]:

@@ -44,6 +44,17 @@ def extract_rules(view: View) -> Findings:
 
 
 def _fits(view: View, name: str, number: int) -> Findings:
+    places = [
+        place
+        for table in tables_read(text_at(view.body, "questions", number, "text"))
+        for place in bindings_of(view.body).get(table, [])
+    ]
+    if len(places) > 1:
+        yield view.gap(
+            f"Extract '{name}' reads a table that stands for several organisations.",
+            "Write an extract for each of them.",
+            "questions", number, "text",
+        )  # fmt: skip
     if is_fhir(at(view.body, "extracts", name)):
         yield from _fhir_fits(view, name)
         return
@@ -57,17 +68,6 @@ def _fits(view: View, name: str, number: int) -> Findings:
             f"Extract '{name}' has k = {recipe.k}, and disclosure.smallest_group is {least}.",
             "Write a k of at least that.",
             "extracts", name, "k",
-        )  # fmt: skip
-    places = [
-        place
-        for table in tables_read(text_at(view.body, "questions", number, "text"))
-        for place in bindings_of(view.body).get(table, [])
-    ]
-    if len(places) > 1:
-        yield view.gap(
-            f"Extract '{name}' reads a table that stands for several organisations.",
-            "Write an extract for each of them.",
-            "questions", number, "text",
         )  # fmt: skip
     forms = {
         one.name: text_at(view.body, "data", "sources", one.source_at, "fields", one.field_at,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from bridleway import references
@@ -345,7 +346,7 @@ class Recipe:
 
 
 def _floats(value: Any, path: PathKey) -> Iterator[PathKey]:
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         yield path
     elif isinstance(value, Mapping):
         for key, item in value.items():

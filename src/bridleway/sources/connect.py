@@ -1,7 +1,8 @@
 """Connects a source read-only from its URL; the part that fits is found by scheme or ending.
 
-`duckdb://PATH`, `parquet://PATH`, `csv://PATH` (a file or a folder), or a bare path whose ending
-says which; `postgresql://USER:PASSWORD@HOST/DATABASE`; any other URL goes to `ibis.connect`.
+`duckdb://PATH`, `parquet://PATH`, `csv://PATH`, `fhir://PATH` (a file or a folder), or a bare path
+whose ending says which; `postgresql://USER:PASSWORD@HOST/DATABASE`; any other URL goes to
+`ibis.connect`.
 No error holds a URL: it may hold a password.
 """
 
@@ -101,7 +102,7 @@ def _part(location: Location) -> ModuleType:
 
 def _safe_name(url: str, scheme: str) -> str:
     """Return a file name, or host and database: never user, password or options."""
-    if scheme in ("", "duckdb", "csv", "parquet", "spark"):
+    if scheme in ("", "duckdb", "csv", "parquet", "spark", "fhir"):
         return Path(url.split("://")[-1]).name or "source"
     try:
         split = urlsplit(url)

@@ -92,7 +92,8 @@ def describe(
 def _table(source: Source, table: str, waiting: dict[str, Sequence[str]]) -> list[str]:
     stored = source.columns(table)
     shapes_of, left_out = _measured(source, table, stored)
-    found = {name: suggest(name, shape) for name, shape in shapes_of.items()}
+    known: Mapping[str, Suggestion] = getattr(source, "known", {})
+    found = {name: known.get(name) or suggest(name, shape) for name, shape in shapes_of.items()}
     lines = [
         f"  {_plain(table)}:",
         '    meaning: ""  # what one row is, in one sentence',

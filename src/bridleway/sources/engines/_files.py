@@ -15,6 +15,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from bridleway.errors import OUT_OF_MEMORY, BridlewayError, Fault, UsageError
 from bridleway.sources.source import Query, no_such_table
+from bridleway.sources.suggest import Suggestion
 
 BATCH_ROWS = 1 << 19
 
@@ -48,7 +49,8 @@ def _engine(threads: int) -> duckdb.DuckDBPyConnection:
 class FileSource:
     """Tables in files. It opens anew when a file changed, so that it never reads an old inode.
 
-    find: returns the files, in order; prepare: makes one view per table and returns the names.
+    find: returns the files, in order; prepare: makes one view per table and returns the names;
+    known: what to suggest of columns that every source of the kind has.
     """
 
     dialect = "duckdb"
@@ -61,8 +63,10 @@ class FileSource:
         prepare: Callable[[duckdb.DuckDBPyConnection, Sequence[Path]], Sequence[str]],
         *,
         untyped: bool = False,
+        known: Mapping[str, Suggestion] | None = None,
     ) -> None:
         self.name = name
+        self.known = known or {}
         self.untyped = untyped
         self._threads = threads
         self._find = find
