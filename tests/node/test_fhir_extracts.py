@@ -252,6 +252,23 @@ def test_it_can_be_sealed_with_age(clinic: Workspace, tmp_path: Path) -> None:
     assert json.loads(plain.splitlines()[0])["resourceType"] == "Patient"
 
 
+def test_files_expire_and_can_be_made_again(clinic: Workspace, tmp_path: Path) -> None:
+    """A node forgets what it handed over a week ago; the same request makes the same bytes."""
+    import os
+
+    allow(clinic, passport())
+    extract(clinic, tmp_path / "a")
+    (kept,) = (clinic.node("clinic").folder / "extracts").glob("*/Task.json")
+    os.utime(kept, (1, 1))
+    from bridleway.fhir.bulk.request import ExportRequest
+
+    extract(clinic, tmp_path / "b", fhir=ExportRequest("system", ("Patient",)).to_json())
+    assert not kept.exists()
+    assert extract(clinic, tmp_path / "c").cost == 0
+    for name in ("Patient.ndjson", "Condition.ndjson", "report.json", "SHA256SUMS"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
+
+
 def test_what_was_settled_serves_every_job(clinic: Workspace, tmp_path: Path) -> None:
     """Two jobs over parts of a source release each code alike, or they could be subtracted."""
     from bridleway.fhir.bulk.request import ExportRequest

@@ -26,7 +26,7 @@ from bridleway.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridleway.fhir.codes.hierarchy import Hierarchy
+    from bridleway.fhir.run import Given
 
 app = typer.Typer(no_args_is_help=True, help="FHIR R4: patient data, anonymised by default.")
 
@@ -63,8 +63,8 @@ def anonymise(
         list[str] | None,
         typer.Option(
             "--hierarchy",
-            help="SYSTEM=SOURCE: snomed=RF2-FOLDER, icd-10=who, a system's address=TABLE.csv or "
-            "CODESYSTEM.json.",
+            help="SYSTEM=SOURCE: snomed=RF2-FOLDER, icd-10=who, or a system's address and a "
+            "TABLE.csv, a CODESYSTEM.json or a terminology server's address.",
         ),
     ] = None,
     processes: Annotated[
@@ -292,19 +292,19 @@ def _day(told: str | None) -> date:
         raise UsageError("--as-of is no day.", "Write it as 2026-11-28.", where=told) from None
 
 
-def _hierarchies(given: Sequence[str]) -> dict[str, Hierarchy]:
+def _hierarchies(given: Sequence[str]) -> dict[str, Given]:
     """Load the hierarchies that are given, and ICD-10, which is there."""
     from bridleway.fhir.codes import sources
     from bridleway.fhir.weigh import NAMES
 
-    found: dict[str, Hierarchy] = {}
+    found: dict[str, Given] = {}
     for one in given:
         name, _, where = one.partition("=")
         system = NAMES.get(name.lower(), name)
         if not where or not system:
             raise UsageError("--hierarchy does not say SYSTEM=SOURCE.",
                              "Write snomed=FOLDER.", where=one)  # fmt: skip
-        found[system] = sources.load(_options(name.lower(), system, where), Path())
+        found[system] = sources.given(_options(name.lower(), system, where), Path())
     icd = NAMES["icd-10"]
     if icd not in found:
         found[icd] = sources.load({"from": "icd10"}, Path())
@@ -316,6 +316,8 @@ def _options(name: str, system: str, where: str) -> dict[str, Any]:
         return {"from": "icd10", "edition": where}
     if name == "icd-10-cm":
         return {"from": "icd10", "edition": "cm"}
+    if where.startswith(("http://", "https://")):
+        return {"from": "terminology", "server": where, "system": system}
     if where.endswith(".json"):
         return {"from": "code_system", "file": where}
     if Path(where).is_dir():
@@ -346,12 +348,16 @@ def _progress(as_json: bool) -> Iterator[Callable[[float, str], None]]:
 
 
 def _tell(report: dict[str, Any], target: Path, key_file: Path | None) -> None:
+    from bridleway.fhir.resources import REASONS
+
     told, people = report["resources"], report["patients"]
     rejected = sum(told["rejected"].values())
     say(
         f"{told['written']:,} of {told['read']:,} resources written to {target} under "
         f"'{report['policy']['name']}'; {rejected:,} rejected or held back"
     )
+    for why, count in told["rejected"].items():
+        say(f"  {count:,}: {REASONS[why]}")
     for warning in report["policy"]["warnings"]:
         say(f"Warning: {warning}")
     before, after, held = people["before"], people["after"], people["held_back"]

@@ -45,6 +45,7 @@ class Walks:
         self._containing: dict[str, bool] = {}
         self._places: dict[tuple[Place, Spot, bool], Walk | None] = {}
         self._plain = redact.is_plain(policy.parameters)
+        self._partial: dict[int, bool] = {}
         self._anywhere = min(
             (
                 number
@@ -141,8 +142,17 @@ class Walks:
         return method(rule.method if rule else self.policy.default)
 
     def _drops(self, number: int) -> bool:
+        """Tell whether nothing can stay of what a rule selects."""
         rule = self.policy.rules[number]
-        return rule.method == "remove" or (rule.method == "redact" and self._is_plain)
+        if rule.method == "redact" and number not in self._partial:
+            self._partial[number] = not self._is_plain and reach.keeps_parts(rule.path)
+        return rule.method == "remove" or (rule.method == "redact" and not self._partial[number])
+
+    def _shut(self, place: Place) -> bool:
+        """Tell whether no rule opens a place or what is below it: it is left out as a whole."""
+        rule = self._rule(place)
+        shut = self.policy.default == "redact" if rule is None else rule.method in _DROPS
+        return shut and all(self.policy.rules[n].method in _DROPS for n, _ in place.states)
 
     @property
     def _is_plain(self) -> bool:
@@ -167,9 +177,14 @@ class Walks:
     def _settled(self, place: Place, spot: Spot) -> Walk | None:
         spot = Spot(spot.type, spot.owner, spot.name, place.head)
         own = self.policy.is_own
+        if own and self._shut(place):
+            if spot.name in _MEANS:
+                return self._meaning
+            if spot.type in ("Reference", "Resource"):  # they have no parts that might stay
+                return None
         if self._dead(place):
             if own:
-                return self._meaning if spot.name in _MEANS else None
+                return None
             return self._tagged(None, redact.TAG)
         key = (place, spot, own)
         if key not in self._places:

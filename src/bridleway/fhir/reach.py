@@ -113,6 +113,17 @@ def _below(holder: str, step: Step) -> Iterator[tuple[str, r4.Element]]:
                 waiting.append((element.type, depth + 1))
 
 
+def keeps_parts(path: RulePath) -> bool:
+    """Tell whether Safe Harbor's settings may let something stay of what a path selects."""
+    return any(
+        element is None
+        or element.type not in r4.PRIMITIVES
+        or element.type in ("date", "dateTime", "instant")
+        or element.name == "postalCode"
+        for _, element in reached(path)
+    )
+
+
 def plain_paths(rule: Rule) -> Iterator[tuple[str, str]]:
     """Yield (type of resource, path of JSON names) for a rule without conditions.
 

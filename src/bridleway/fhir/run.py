@@ -36,6 +36,10 @@ Progress = Callable[[float, str], None]
 Stopped = Callable[[], bool]
 
 
+# A hierarchy, or what finds one for the codes that are recorded (a terminology server).
+Given = Hierarchy | Callable[[Sequence[str]], Hierarchy]
+
+
 @dataclass(frozen=True)
 class Order:
     """What is to be done.
@@ -51,7 +55,7 @@ class Order:
     secret: bytes
     name: str = ""
     as_of: date = field(default_factory=lambda: datetime.now(UTC).date())
-    hierarchies: Mapping[str, Hierarchy] = field(default_factory=dict)
+    hierarchies: Mapping[str, Given] = field(default_factory=dict)
     processes: int = 0
     packed: bool = False
     by_type: bool = False
@@ -208,7 +212,14 @@ class _Run:
         # Of patients whom the source does not hold, nothing leaves under an own policy.
         people = self.work / "people" if policy.is_own else None
         patients = weigh.patients_by_code(self.work / "events", least, without, people)
-        made = weigh.released_codes(policy, codes, patients, self.order.hierarchies)
+        recorded: dict[str, list[str]] = {}
+        for system, code in codes.values():
+            recorded.setdefault(system, []).append(code)
+        hierarchies = {
+            system: given if isinstance(given, Hierarchy) else given(recorded.get(system, []))
+            for system, given in self.order.hierarchies.items()
+        }
+        made = weigh.released_codes(policy, codes, patients, hierarchies)
         return Settled(held, made)
 
     def _newly_rejected(self, done: Iterable[Done], held: Held) -> frozenset[int]:

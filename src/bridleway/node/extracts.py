@@ -134,7 +134,7 @@ class Extracts:
                 if fhir is None:
                     made = self._made(asking, share, pinned.id, recipe, unit, form, secrets)
                 else:
-                    made = self._fhir_made(message, asking, share, pinned.id, fhir, unit)
+                    made = self._fhir_made(message, asking, share, pinned.id, fhir, unit, told)
                 if told is not None and told["answer"] != made:
                     raise Refused(
                         "The same extract of the same data came out otherwise before.",
@@ -246,18 +246,24 @@ class Extracts:
 
     def _fhir_made(
         self, message: Message, asking: Asking, share: Share, question: str, recipe: FhirRecipe,
-        unit: str,
+        unit: str, before: Mapping[str, Any] | None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Make an extract of a FHIR source and keep it here; return what the receipt tells."""
+        """Make an extract of a FHIR source and keep it here; return what the receipt tells.
+
+        before: what was told when it was made the first time, and is made the same again.
+        """
         node = self.node
         (facts,) = share.tables.values()
         passport, _, _ = node.register.current(asking.passport_id, node.now())
+        first = {} if before is None else before["answer"]["extract"]["fhir"]
         wanted = fhir_extracts.Wanted(
             asking.asker, passport, question, recipe, facts.source, share.versions,
-            message.body.get("fhir"), asking.at,
+            message.body.get("fhir"),
+            first.get("first_asked_by", asking.asker), first.get("first_asked_at", asking.at),
         )  # fmt: skip
         shutil.rmtree(self.folder / unit, ignore_errors=True)  # of a run that was cut off
         self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._expire()
         heard = self.heard.get(asking.request)
         how = () if heard is None else (heard.progress, heard.stopped)
         with fhir_extracts.made(node, wanted, *how) as (folder, told):
@@ -271,6 +277,12 @@ class Extracts:
                 "fhir": told,
             },
         }
+
+    def _expire(self) -> None:
+        """Forget files of FHIR extracts that were handed over long ago."""
+        for mark in self.folder.glob("*/Task.json"):
+            if time.time() - mark.stat().st_mtime > fhir_extracts.KEPT_SECONDS:
+                shutil.rmtree(mark.parent, ignore_errors=True)
 
     @staticmethod
     def _require_person(facts: TableFacts) -> None:

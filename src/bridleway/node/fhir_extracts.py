@@ -24,9 +24,8 @@ from bridleway.fhir import evidence, members
 from bridleway.fhir.bulk import request as requests
 from bridleway.fhir.bulk.request import ExportRequest
 from bridleway.fhir.codes import sources as hierarchies
-from bridleway.fhir.codes.hierarchy import Hierarchy
 from bridleway.fhir.policy import Policy
-from bridleway.fhir.run import Order, Settled, anonymise
+from bridleway.fhir.run import Given, Order, Settled, anonymise
 from bridleway.fhir.settled import settled_from_json, settled_to_json
 from bridleway.fhir.single import Single, de_identified
 from bridleway.fhir.weigh import NAMES
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from bridleway.node.node import Node
 
 FORMAT = "ndjson"
+KEPT_SECONDS = 7 * 24 * 3600  # that the node keeps what it handed over; the same can be made again
 SUMS = "SHA256SUMS"
 _SCHEME = "fhir://"
 _LISTED = "fhir.yaml"
@@ -50,7 +50,11 @@ Stopped = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Wanted:
-    """One job: who asks, under which passport, for what of which source."""
+    """One job: who asks, under which passport, for what of which source.
+
+    first_by, first_at: who asked for the same before anybody, and when, which is what its record
+    tells: it is made once.
+    """
 
     asker: str
     passport: Passport
@@ -59,7 +63,8 @@ class Wanted:
     source: str
     versions: Mapping[str, str]
     request: Mapping[str, Any] | None
-    at: str
+    first_by: str
+    first_at: str
 
 
 def require_plain_role(node: Node, asker: str, recipe: FhirRecipe) -> None:
@@ -134,7 +139,7 @@ def made(
         for name, body in evidence.resources(told, outcome.report).items():
             (target / name).write_bytes(canonical_json(body) + b"\n")
         (target / SUMS).write_text(checksums(target), encoding="utf-8")
-        yield target, _answer(outcome.report, policy)
+        yield target, _answer(wanted, outcome.report, policy)
 
 
 def one(node: Node, passport: Passport, source: str, policy: Policy, resource: Any) -> Any:
@@ -185,19 +190,19 @@ def _as_of(node: Node, source: str) -> date:
     return date.fromisoformat(str(declared.at)[:10]) if declared else node.now().date()
 
 
-def _hierarchies(node: Node, source: str, policy: Policy) -> dict[str, Hierarchy]:
+def _hierarchies(node: Node, source: str, policy: Policy) -> dict[str, Given]:
     """Load the hierarchies that the controller lists beside the catalogue, and ICD-10.
 
     hierarchies/fhir.yaml: `snomed: {from: rf2, folder: SnomedCT_Edition}`, and so on.
     """
-    found: dict[str, Hierarchy] = {}
+    found: dict[str, Given] = {}
     if policy.language != "bridleway":
         return found
     folder = node.holdings.catalogue_path(source).parent / "hierarchies"
     if (folder / _LISTED).is_file():
         listed = read_yaml(node.holdings.hierarchy(source, _LISTED), _LISTED).value
         for name, options in listed.items() if isinstance(listed, dict) else ():
-            found[NAMES.get(str(name).lower(), str(name))] = hierarchies.load(options, folder)
+            found[NAMES.get(str(name).lower(), str(name))] = hierarchies.given(options, folder)
     found.setdefault(NAMES["icd-10"], hierarchies.load({"from": "icd10"}, folder))
     return found
 
@@ -218,21 +223,23 @@ def _told(node: Node, wanted: Wanted, report: Mapping[str, Any]) -> evidence.Tol
         job=digest_of({"passport": wanted.passport.digest, "request": wanted.request or {},
                        "versions": dict(wanted.versions)}),
         node=node.id,
-        asker=wanted.asker,
+        asker=wanted.first_by,
         passport=wanted.passport.id,
         passport_digest=wanted.passport.digest,
         question=wanted.question,
-        at=wanted.at,
+        at=wanted.first_at,
         plain=wanted.recipe.plain,
     )  # fmt: skip
 
 
-def _answer(report: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+def _answer(wanted: Wanted, report: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
     """Return what a receipt tells of a job: counts as texts, as receipts hold no fractions."""
     told: Sequence[str] = ("read", "written", "not_asked_for")
     return {
         "policy": policy.name,
         "policy_digest": policy.digest,
+        "first_asked_by": wanted.first_by,
+        "first_asked_at": wanted.first_at,
         **{name: report["resources"][name] for name in told},
         "rejected": dict(report["resources"]["rejected"]),
         "held_back": report["patients"]["held_back"],

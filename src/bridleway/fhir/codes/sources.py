@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,15 @@ def load(options: Mapping[str, Any], where: Path, codes: Iterable[str] = ()) -> 
         )
     made: Hierarchy = parts.load(ROOM, kind).load(options, where, codes)
     return made
+
+
+def given(
+    options: Mapping[str, Any], where: Path
+) -> Hierarchy | Callable[[Sequence[str]], Hierarchy]:
+    """Return a hierarchy, or what makes it of the recorded codes where a server is asked."""
+    if options.get("from") == "terminology":
+        return lambda codes: load(options, where, codes)
+    return load(options, where)
 
 
 def system(options: Mapping[str, Any]) -> str:
