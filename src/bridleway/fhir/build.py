@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridleway.errors import UsageError
-from bridleway.fhir import r4, resources
+from bridleway.fhir import r4, reach, resources
 from bridleway.fhir.automaton import NO_RULE, Arrival, Automaton, Place
 from bridleway.fhir.methods import generalize, keep, method, redact
 from bridleway.fhir.paths.compiled import compile_test
