@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import ECAlgorithm
 
+from bridleway.api import verify
 from bridleway.errors import Refused
 from bridleway.fhir.bulk.client import Wanted, fetch
 from bridleway.fhir.bulk.server import application
@@ -105,6 +106,12 @@ def test_a_client_exports_under_the_passport(clinic: Workspace, tmp_path: Path) 
             assert SECRET_NAME.encode() not in path.read_bytes()
     answers = clinic.node("clinic").ledger.answers()
     assert len(answers) == 1 and b"analytics" in answers[0][1]
+    (record,) = (clinic.root / "fhir-server" / "cohort" / "records").iterdir()
+    assert {path.name for path in record.iterdir()} >= {
+        "Task.json", "AuditEvent.json", "Provenance.json", "receipt.json"
+    }  # fmt: skip
+    checked = verify((record / "receipt.json").read_bytes(), clinic.root / "trust.json")
+    assert checked.outcome == "answered"
 
 
 def test_parts_of_a_source(clinic: Workspace) -> None:  # noqa: F811

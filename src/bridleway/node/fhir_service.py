@@ -24,6 +24,7 @@ from bridleway.fhir.bulk.moments import instant
 from bridleway.fhir.bulk.outcomes import outcome
 from bridleway.fhir.bulk.request import ExportRequest
 from bridleway.fhir.bulk.smart import Client
+from bridleway.fhir.evidence import NAMES
 from bridleway.fhir.organized import by_patient
 from bridleway.fhir.resources import REASONS
 from bridleway.node import fhir_extracts
@@ -138,7 +139,7 @@ class PassportExporter:
         ]
         errors = self._errors(report, folder)
         told = made.answer["extract"]["fhir"]
-        shutil.rmtree(target)  # the receipt is kept with the others of the asker's node
+        self._record(target, asked)
         return Exported(
             files=tuple(files),
             errors=errors,
@@ -149,6 +150,14 @@ class PassportExporter:
                 "smallestClass": told["smallest_class"],
             }},
         )  # fmt: skip
+
+    def _record(self, made: Path, request: str) -> None:
+        """Keep what tells of a job when its files have expired; drop the rest."""
+        kept = self.place.root / "fhir-server" / self.passport / "records" / request
+        kept.mkdir(mode=0o700, parents=True)
+        for name in (*NAMES, "report.json", "receipt.json", "SHA256SUMS"):
+            (made / name).rename(kept / name)
+        shutil.rmtree(made)
 
     def _as_of(self) -> datetime:
         """Return when the source was declared: what changed later is not in an export."""
