@@ -367,6 +367,49 @@ SHAPES: dict[str, dict[str, Any]] = {
         ],
         "not_here": [{"rule": "minima and maxima", "why": "Questions cannot ask for them."}],
     },
+    "fhir anonymise": {
+        "format": "bridleway-fhir-report-1",
+        "policy": {
+            "name": "analytics",
+            "language": "bridleway",
+            "digest": "sha256:cbc13f67c74f...",
+            "warnings": [],
+        },
+        "resources": {"read": 81, "written": 80, "rejected": {"not-readable": 1}, "...": 0},
+        "...": "as `report.json` has it",
+    },
+    "fhir explain": {
+        "policy": "analytics",
+        "digest": "sha256:cbc13f67c74f...",
+        "warnings": [],
+        "elements": [
+            {
+                "path": "Patient.gender",
+                "type": "code",
+                "action": "keep",
+                "rule": "Patient.gender",
+                "conditions": [],
+            }
+        ],
+    },
+    "fhir serve": {
+        "passport": "illnesses",
+        "types": ["Condition", "Patient"],
+        "base": "http://127.0.0.1:8080/fhir",
+    },
+    "fhir import": {
+        "folder": "imported",
+        "transaction_time": "2026-11-28T14:17:37+00:00",
+        "files": [
+            {
+                "type": "Patient",
+                "name": "Patient.1.ndjson",
+                "resources": 40,
+                "sha256": "8ea059a749aca399...",
+            }
+        ],
+        "issues": {},
+    },
     "ledger check": {"ledgers": [{"node": "council", "entries": 12, "root": "5f0c..."}]},
     "ledger checkpoint": {"node": "council", "checkpoint": "bridleway/council\n12\nXw...\n"},
     "ledger sealed": {"node": "council", "notes": [{"...": "exact figures and hidden cells"}]},
@@ -377,7 +420,10 @@ NOTES = {
     "ask": '`values` is null where the cell is withheld; a margin\'s key is `{"all": true}`; a group '
     "of missing values has the key null. Sums, means and shares are decimal text.",
     "extract make": "`bridleway extract PASSPORT` is short for it. `folder` and `extract` are null where "
-    "the extract is withheld; then the exit code is 4.",
+    "the extract is withheld; then the exit code is 4. Of a FHIR source `extract` has `fhir` besides: the "
+    "policy, its digest, and how many resources were read, written, rejected and not asked for.",
+    "fhir anonymise": "Exit code 0 also where lines were rejected; they are counted.",
+    "fhir serve": "Ends when it is stopped.",
     "extract plan": "For the controller of the source: exact figures, which nobody else is shown. "
     "`levels` is null where they differ from row to row.",
     "extract report": "Exit code 1 if a figure differs.",
