@@ -16,7 +16,7 @@ from bridleway.fhir.methods import generalize, keep, method, redact
 from bridleway.fhir.paths.compiled import compile_test
 from bridleway.fhir.paths.nodes import Expr
 from bridleway.fhir.policy import Policy, Rule
-from bridleway.fhir.references import ABSENT, is_id, own_reference
+from bridleway.fhir.references import ABSENT, Names, is_id, own_reference
 from bridleway.fhir.resources import Wrong
 from bridleway.fhir.walks import MAX_TEXT, Job, Spot, Tools, Walk, moment, number, text
 
@@ -41,6 +41,8 @@ class Walks:
         self.automaton = Automaton(
             [rule.path for rule in policy.rules], extensions_apart=policy.is_own
         )
+        self._pseudonyms = Names(tools)
+        self._reference = own_reference(tools, self._pseudonyms)
         self._roots: dict[str, Walk | None] = {}
         self._containing: dict[str, bool] = {}
         self._places: dict[tuple[Place, Spot, bool], Walk | None] = {}
@@ -204,7 +206,7 @@ class Walks:
                 return self._tagged(None, part.TAG)
             return self._inside
         if self.policy.is_own and spot.type == "Reference":
-            return own_reference(self.tools)
+            return self._reference
         made = part.whole(spot, rule, self.tools)
         if made is not NotImplemented and (spot.type != "Age" or self._alone(place)):
             return self._tagged(made, self._tag(spot, part))
@@ -304,7 +306,7 @@ class Walks:
             children.known.update(resourceType=None, id=None, meta=None)
             if inside:
                 return _contained(_object(children, _required(type_name), True), type_name)
-            return _own_root(children, _required(type_name), type_name, self.tools)
+            return _own_root(children, _required(type_name), type_name, self._pseudonyms)
         children.known["resourceType"] = text
         return _object(children, frozenset(), False)
 
@@ -413,9 +415,9 @@ def _each(walk: Walk, is_primitive: bool) -> Walk:
     return walked
 
 
-def _own_root(children: _Children, required: frozenset[str], type_name: str, tools: Tools) -> Walk:
+def _own_root(children: _Children, required: frozenset[str], type_name: str, names: Names) -> Walk:
     """Return the walk of a resource of an own policy: as `_object`, with its pseudonym as id."""
-    pseudonym, known = tools.keys.pseudonym, children.known
+    name_of, known = names.of, children.known
 
     def walk(value: Any, job: Job) -> dict[str, Any]:
         identifier = value.get("id")
@@ -423,7 +425,7 @@ def _own_root(children: _Children, required: frozenset[str], type_name: str, too
             raise Wrong(resources.NO_ID)
         out: dict[str, Any] = {
             "resourceType": type_name,
-            "id": pseudonym(type_name, identifier).hex(),
+            "id": name_of(type_name, identifier),
             "meta": PSEUDED,
         }
         told: dict[str, Any] = value

@@ -29,7 +29,8 @@ _MOST_KEPT = 50_000
 _SHAPE = bytes(ord("d") if chr(n) in "0123456789." else n for n in range(256))
 _LONG = b"d" * 16
 _MEMBER = re.compile(rb":(\d[\d.]{15,}(?:[eE][+-]?\d+)?)")
-_ELSEWHERE = tuple(before + _LONG for before in (b",", b"[", b"-", b" ", b"\t", b"\n", b"\r"))
+_FIRST = b":" + _LONG  # where a member's number begins
+_EXPONENT = re.compile(rb"e-\d{3}")
 _SMALL = re.compile(rb":\s*-?[\d.]+[eE]-\d{3}")
 _NEARLY = 15  # digits that every double keeps
 
@@ -120,7 +121,8 @@ class Engine:
 
     def require_exact(self, line: bytes) -> None:
         """Refuse the resource just made if a number in it may have been too small for a double."""
-        if self._job.tiny and _SMALL.search(line):
+        may_be = self._job.tiny and (_EXPONENT.search(line) is not None or b"E-" in line)
+        if may_be and _SMALL.search(line):
             _require_exact(line)
 
     def anonymise(self, resource: dict[str, Any], file: str = "") -> dict[str, Any]:
@@ -334,7 +336,7 @@ def _tag(tag: str) -> dict[str, str]:
 
 def _require_long(line: bytes, shape: bytes) -> None:
     """Refuse a line with a number of more digits than a double holds, quickly where it can be."""
-    if any(place in shape for place in _ELSEWHERE):
+    if _LONG in shape.replace(_FIRST, b":"):  # somewhere else than right after a name
         _require_exact(line)
         return
     for found in _MEMBER.finditer(line):

@@ -26,7 +26,7 @@ ABSENT: dict[str, Any] = {
 }
 _RESOURCES = frozenset(r4.resource_types())
 _MOST_LETTERS = 64
-_MOST_KEPT = 200_000
+_MOST_KEPT = 50_000
 
 
 def is_id(value: object) -> bool:
@@ -55,7 +55,25 @@ def target(reference: object) -> tuple[str, str] | None:
     return found[1], found[2]
 
 
-def own_reference(tools: Tools) -> Walk:
+class Names:
+    """Pseudonyms by `Type/id`, remembered: what is referred to has a line of its own, too."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._pseudonym = tools.keys.pseudonym
+        self._known: dict[str, str] = {}
+
+    def of(self, type_name: str, identifier: str) -> str:
+        """Return a resource's pseudonym as 32 hexadecimal digits."""
+        told = f"{type_name}/{identifier}"
+        found = self._known.get(told)
+        if found is None:
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            found = self._known[told] = self._pseudonym(type_name, identifier).hex()
+        return found
+
+
+def own_reference(tools: Tools, names: Names) -> Walk:
     """Return the walk that replaces a reference and leaves out display, identifier and type.
 
     A reference to a resource that does not leave is left out and counted.
@@ -87,13 +105,13 @@ def own_reference(tools: Tools) -> Walk:
         if found is None:
             job.counts["references-removed"] += 1
             return None
-        name = tools.keys.pseudonym(*found)
-        if tools.released is not None and not tools.released(name):
+        name = names.of(*found)
+        if tools.released is not None and not tools.released(bytes.fromhex(name)):
             job.counts["references-removed"] += 1
             return None
         if len(known) >= _MOST_KEPT:
             known.clear()
-        known[told] = {"reference": f"{found[0]}/{name.hex()}"}
+        known[told] = {"reference": f"{found[0]}/{name}"}
         return known[told]
 
     return walk
