@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from bridleway.fhir import run
 from bridleway.fhir.engine import Engine
 from bridleway.fhir.keyed import Keys
@@ -48,7 +50,7 @@ class Made:
         found = []
         for lines in self.lines().values():
             for line in lines:
-                told = json.loads(line)
+                told = orjson.loads(line)
                 if told["resourceType"] == "Bundle":
                     found += [one["resource"] for one in told.get("entry", ())]
                 else:
@@ -124,7 +126,7 @@ def name(type_name: str, identifier: str, *, secret: bytes = SECRET) -> str:
 
 
 def patient(
-    identifier: str, born: str = "1970-05-17", gender: str = "male", **more: Any
+    identifier: str, /, born: str = "1970-05-17", gender: str = "male", **more: Any
 ) -> Resource:
     """Return a Patient of whom little is known."""
     told = {"resourceType": "Patient", "id": identifier, "gender": gender, "birthDate": born}
@@ -141,7 +143,7 @@ def code(value: str, system: str = SNOMED, **more: Any) -> Resource:
     return {"coding": [{"system": system, "code": value}], **more}
 
 
-def condition(identifier: str, subject: str, value: str = "44054006", **more: Any) -> Resource:
+def condition(identifier: str, /, subject: str, value: str = "44054006", **more: Any) -> Resource:
     """Return a Condition of a patient; `onset` is its day."""
     told = {
         "resourceType": "Condition", "id": identifier,
@@ -152,7 +154,9 @@ def condition(identifier: str, subject: str, value: str = "44054006", **more: An
     return {**told, **more}
 
 
-def observation(identifier: str, subject: str | None, value: float = 5.5, **more: Any) -> Resource:
+def observation(
+    identifier: str, /, subject: str | None, value: float = 5.5, **more: Any
+) -> Resource:
     """Return an Observation of a patient, or of nobody who is named."""
     told: Resource = {
         "resourceType": "Observation", "id": identifier, "status": "final",
@@ -163,7 +167,7 @@ def observation(identifier: str, subject: str | None, value: float = 5.5, **more
     return {**told, **more}
 
 
-def encounter(identifier: str, subject: str, **more: Any) -> Resource:
+def encounter(identifier: str, /, subject: str, **more: Any) -> Resource:
     """Return an Encounter of a patient."""
     told = {
         "resourceType": "Encounter", "id": identifier, "status": "finished",
