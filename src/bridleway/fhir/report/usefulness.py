@@ -110,7 +110,7 @@ def _prevalence(
 def _intervals(told: Measured, released: Path) -> dict[str, Any]:
     """Compare the days between a patient's first event and every other, before and after."""
     goes = released_numbers(told)
-    after = _days(released, None, _SAMPLED)
+    after = _days(released, set(goes.values()), _SAMPLED)  # not what stands for masked ones
     before = _days(told.folder / "events", set(goes), 0, set(after))
     errors: list[NDArray[np.int64]] = []
     compared = 0
