@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -189,3 +193,44 @@ def test_no_valid_passport_no_server_answer(clinic: Workspace) -> None:  # noqa:
         assert told.status_code == 403 and "in-review" in told.text
     with pytest.raises(Refused):
         PassportExporter(clinic, "cohort", "city/sam-okoro", PASSWORD)._require_standing()
+
+
+def test_the_commands_serve_and_import(clinic: Workspace, tmp_path: Path) -> None:  # noqa: F811
+    """From terminal to terminal: one serves a passport's extract, another imports it."""
+    allow(clinic, passport())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    base = f"http://127.0.0.1:{port}/fhir"
+    command = [str(Path(sys.executable).with_name("bridleway")), "fhir"]
+    env = {**os.environ, "BRIDLEWAY_PASSWORD": PASSWORD}
+    serving = [*command, "serve", "cohort", "--as", "city/sam-okoro", "-w", str(clinic.root)]
+    for wrong, words in (
+        (["--base", base], "--clients"),
+        (["--open", "--host", "0.0.0.0"], "tokens"),
+    ):
+        done = subprocess.run([*serving, *wrong], env=env, capture_output=True, text=True)
+        assert done.returncode == 2 and words in done.stderr
+    server = subprocess.Popen(
+        [*serving, "--open", "--base", base, "--port", str(port)], env=env,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None and "Serving" in server.stdout.readline()
+        for _ in range(200):
+            with contextlib.suppress(httpx.ConnectError):
+                if httpx.get(f"{base}/metadata").status_code == 200:
+                    break
+            time.sleep(0.05)
+        to = tmp_path / "imported"
+        done = subprocess.run(
+            [*command, "import", base, str(to), "--type", "Patient", "--json"],
+            env=env, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (one,) = json.loads(done.stdout)["files"]
+        assert one["type"] == "Patient" and one["resources"] == 120
+        assert SECRET_NAME not in (to / one["name"]).read_text()
+    finally:
+        server.terminate()
+        server.wait(20)

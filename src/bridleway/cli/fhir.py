@@ -171,6 +171,12 @@ def serve(
             "The server needs the clients that it may answer.",
             "Give --clients FILE; on your own machine, --open does without tokens.",
         )
+    if open_access and host not in ("127.0.0.1", "::1", "localhost"):
+        raise UsageError(
+            "Without tokens the server answers this machine alone.",
+            "Give --clients FILE, or leave --host out.",
+            where=host,
+        )
     with at(workspace) as place:
         exporter = PassportExporter(
             place, passport, person, password_for(person, password_file), question
