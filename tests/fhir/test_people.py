@@ -71,7 +71,7 @@ def _counted_codes(made: Made, told: str) -> dict[tuple[str, str], set[str]]:
             for element in names:
                 for concept in at(one, element):
                     for pair in codes_in(concept):
-                        found[pair].add((one.get("subject") or one.get("patient"))["reference"])
+                        found[pair].add((one.get("subject") or one["patient"])["reference"])
     found.pop(("http://terminology.hl7.org/CodeSystem/data-absent-reason", "masked"), None)
     return found
 
@@ -146,7 +146,8 @@ def test_births_do_not_leave_where_no_band_is_wide_enough(tmp_path: Path) -> Non
 
 def test_being_dead_is_a_look(tmp_path: Path) -> None:
     """Whoever alone is dead stands out, by a day of death too."""
-    for number, more in enumerate(({"deceasedBoolean": True}, {"deceasedDateTime": "2001-02-03"})):
+    ways: list[Resource] = [{"deceasedBoolean": True}, {"deceasedDateTime": "2001-02-03"}]
+    for number, more in enumerate(ways):
         lines = [*crowd(60), patient("dead", **more)]
         made = anonymised(tmp_path / str(number), {"a.ndjson": lines})
         assert [one["line"] for one in made.rejected()] == [61]

@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bridleway.fhir import run
 from bridleway.fhir.index import code_number
+from bridleway.fhir.reading import policy_of
 from bridleway.fhir.report.attackers import SEED
 from tests.fhir.support import (
+    AS_OF,
+    SECRET,
     SNOMED,
     Made,
     Resource,
@@ -26,6 +30,7 @@ from tests.fhir.support import (
     name,
     observation,
     patient,
+    written,
 )
 
 LOINC = "http://loinc.org"
@@ -110,11 +115,11 @@ def _true(made: Made) -> set[Event]:
 def test_resources_are_counted(made: Made) -> None:
     """Read, written, rejected, by type and by reason."""
     told = made.report["resources"]
-    written = Counter(one["resourceType"] for one in made.resources())
+    types = Counter(one["resourceType"] for one in made.resources())
     assert told["read"] == len(SOURCE)
-    assert told["written"] == sum(written.values())
+    assert told["written"] == sum(types.values())
     assert told["rejected"] == dict(Counter(one["reason"] for one in made.rejected()))
-    assert {kind: one["written"] for kind, one in told["types"].items()} == written
+    assert {kind: one["written"] for kind, one in told["types"].items()} == types
     read = Counter(one["resourceType"] for one in SOURCE)
     assert {kind: one["read"] for kind, one in told["types"].items()} == {
         kind: count for kind, count in read.items() if kind != "Flag"
@@ -342,6 +347,34 @@ def test_the_page_opens_and_says_the_numbers(made: Made) -> None:
     ):  # fmt: skip
         assert str(figure) in numbers
     assert report["policy"]["name"] in page.text
+
+
+OTHERS = {
+    "keeps.json": '{"fhirPathRules": [{"path": "Patient.name", "method": "redact"}]}',
+    "hashes.json": '{"fhirPathRules": [{"path": "Resource.id", "method": "cryptoHash"},'
+                   '{"path": "nodesByType(\'Reference\').reference", "method": "cryptoHash"}]}',
+    "bahmni.json": '{"resources": {"patient": [{"fieldName": "id", "method": "correlate"}]},'
+                   '"parameters": {"oneWayHashSalt": "salt"}}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("named", OTHERS)
+def test_policies_of_others_are_measured(tmp_path: Path, named: str) -> None:
+    """Their ids are not our pseudonyms; exact dates make everybody known by two events."""
+    (tmp_path / named).write_text(OTHERS[named], "utf-8")
+    settings = {"secret": SECRET, "as_of": AS_OF, "processes": 1}
+    source = written(tmp_path / "in", {"a.ndjson": SOURCE})
+    order = run.Order(source, tmp_path / "out", policy_of(str(tmp_path / named)), **settings)  # type: ignore[arg-type]
+    made = Made(tmp_path / "out", run.anonymise(order).report)
+    told = made.report
+    assert told["resources"]["read"] == len(SOURCE)
+    assert told["resources"]["read"] == told["resources"]["written"] + sum(
+        told["resources"]["rejected"].values()
+    )
+    people = {e[0] for e in _events(SOURCE, shown=False)}
+    assert told["risk"]["targets"] == told["risk"]["patients_searched"] == len(people)
+    assert told["risk"]["events_3"]["with_dates"]["unique"] > 0.9
+    assert told["policy"]["warnings"]
 
 
 def test_reports_on_next_to_nothing(tmp_path: Path) -> None:

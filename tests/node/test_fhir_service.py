@@ -207,7 +207,7 @@ def test_the_commands_serve_and_import(clinic: Workspace, tmp_path: Path) -> Non
     serving = [*command, "serve", "cohort", "--as", "city/sam-okoro", "-w", str(clinic.root)]
     for wrong, words in (
         (["--base", base], "--clients"),
-        (["--open", "--host", "0.0.0.0"], "tokens"),
+        (["--open", "--host", "192.0.2.1"], "tokens"),
     ):
         done = subprocess.run([*serving, *wrong], env=env, capture_output=True, text=True)
         assert done.returncode == 2 and words in done.stderr

@@ -112,14 +112,21 @@ class Collector:
         self._people.append((name, *facts(patient), look_of(patient, looks)["rest"]))
         self._raws.append((_raw(patient), name))
 
-    def note_released(self, resource: Mapping[str, Any]) -> None:
-        """Note the events of a resource as it leaves, under the same numbers."""
+    def note_released(
+        self, resource: Mapping[str, Any], source: Mapping[str, Any] | None = None
+    ) -> None:
+        """Note the events of a resource as it leaves, under the same numbers.
+
+        source: what it was, where its patient's pseudonym is not one of ours.
+        """
         type_name = str(resource["resourceType"])
         self.seen.types[type_name] += 1
         self._note_value(type_name, resource)
-        patient = patient_of(resource)
-        if patient is not None and len(patient) >= _DIGITS and type_name != "Patient":
-            self._note_codes(type_name, resource, int(patient[:_DIGITS], 16))
+        patient = patient_of(source or resource)
+        if patient is None or type_name == "Patient" or not is_id(patient):
+            return
+        person = self._person(patient) if source else int(patient[:_DIGITS], 16)
+        self._note_codes(type_name, resource, person)
 
     def _note_value(self, type_name: str, resource: Mapping[str, Any]) -> None:
         if type_name == "Observation" and any(name.startswith("value") for name in resource):

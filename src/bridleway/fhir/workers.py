@@ -205,8 +205,8 @@ def write(unit: Unit) -> Done:
             for name, told, made in _leaving(worker, line, unit, done):
                 out.put(name, told)
                 done.written[name] += len(made)
-                for one in made:
-                    collector.note_released(one)
+                for one, source in made:
+                    collector.note_released(one, source)
                 noted += len(made)
             if noted >= _NOTED_AT_ONCE:
                 done.parts.append(_put_released(collector, worker, unit, len(done.parts)))
@@ -249,27 +249,29 @@ def _put_released(collector: Collector, worker: _Worker, unit: Unit, number: int
 
 def _leaving(
     worker: _Worker, line: bytes, unit: Unit, done: Done
-) -> Iterator[tuple[str, bytes, list[dict[str, Any]]]]:
-    """Yield what leaves of a line: the name of its file, its text, the resources in it."""
+) -> Iterator[tuple[str, bytes, list[tuple[dict[str, Any], dict[str, Any] | None]]]]:
+    """Yield what leaves of a line: the name of its file, its text, the resources in it, each with
+    what it was where its pseudonyms are not our own."""
     try:
         bundle, found = worker.resources(line)
     except Wrong as wrong:
         done.read += 1
         done.rejected.append(Rejected(done.lines, wrong.reason))
         return
-    made: list[tuple[dict[str, Any], bytes]] = []
+    made: list[tuple[dict[str, Any], bytes, dict[str, Any] | None]] = []
     for resource in found:
         done.read += 1
         one = _one(worker, resource, line, unit, done)
         if one is not None:
-            made.append(one)
+            made.append((*one, None if worker.plan.policy.is_own else resource))
     if worker.plan.by_type or bundle is None:
-        for left, told in made:
+        for left, told, source in made:
             name = f"{left['resourceType']}.ndjson" if worker.plan.by_type else unit.name
-            yield name, told + b"\n", [left]
+            yield name, told + b"\n", [(left, source)]
         return
-    entries = b",".join(b'{"resource":%b}' % told for _, told in made)
-    yield unit.name, _BUNDLE % (b',"entry":[%b]' % entries if made else b""), [o for o, _ in made]
+    entries = b",".join(b'{"resource":%b}' % told for _, told, _ in made)
+    out = _BUNDLE % (b',"entry":[%b]' % entries if made else b"")
+    yield unit.name, out, [(left, source) for left, _, source in made]
 
 
 def _addresses(bundle: dict[str, Any]) -> dict[str, str]:
