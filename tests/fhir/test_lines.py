@@ -316,7 +316,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from bridleway.fhir import run, workers
+from bridleway.fhir import run
 from bridleway.fhir.reading import policy_of
 
 def tell(share, phrase):
@@ -324,29 +324,53 @@ def tell(share, phrase):
         print("half", flush=True)
         time.sleep(60)
 
-run.anonymise(run.Order(Path(sys.argv[1]), Path(sys.argv[2]), policy_of("analytics"), bytes(32),
-                        processes=1), tell)
+if __name__ == "__main__":
+    source, target = map(Path, sys.argv[1:3])
+    order = run.Order(source, target, policy_of("analytics"), bytes(32), processes=int(sys.argv[3]))
+    run.anonymise(order, tell)
 """
 
 
+def _children(process: int) -> set[int]:
+    """Return all processes below one."""
+    told = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in told.stdout.splitlines()]
+    found, waiting = set[int](), {process}
+    while waiting:
+        waiting = {one for one, above in pairs if above in waiting}
+        found |= waiting
+    return found
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_target(tmp_path: Path, how: signal.Signals) -> None:
+def test_an_interrupted_run_leaves_no_target(
+    tmp_path: Path, how: signal.Signals, processes: str
+) -> None:
     """Nothing that looks whole; the next run clears up what is left."""
     source = written(tmp_path / "in", {"a.ndjson": crowd(6), "b.ndjson": crowd(6, "q")})
     target = tmp_path / "out"
+    (tmp_path / "run.py").write_text(SCRIPT, "utf-8")
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(source), str(target)], stdout=subprocess.PIPE
+        [sys.executable, str(tmp_path / "run.py"), str(source), str(target), processes],
+        stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     assert process.stdout.readline().strip() == b"half"
+    below = _children(process.pid)
+    assert bool(below) == (processes == "2")
     os.kill(process.pid, how)
     process.wait(30)
     process.stdout.close()
     assert not target.exists()
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{one}").exists() for one in below) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not [one for one in below if Path(f"/proc/{one}").exists()]
+    (tmp_path / "run.py").unlink()
     left = [one for one in tmp_path.iterdir() if one.name != "in"]
     assert all(one.name.startswith(".out.partial-") for one in left)
     assert all(one.stat().st_mode & 0o077 == 0 for one in left)
-    time.sleep(0.05)
     made = ran(source, target)
     assert len(made.resources()) == 12
     assert {one.name for one in tmp_path.iterdir()} == {"in", "out"}

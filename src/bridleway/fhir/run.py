@@ -251,7 +251,7 @@ class _Run:
             return found
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["bridleway.fhir.workers"])
-        pool = ProcessPoolExecutor(count, context, workers.begin, (plan, with_index))
+        pool = ProcessPoolExecutor(count, context, workers.begin_apart, (plan, with_index))
         try:
             for done in pool.map(work, self.units):
                 found.append(done)

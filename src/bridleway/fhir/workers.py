@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import gzip
+import multiprocessing
+import os
 import resource as usage
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -132,6 +135,19 @@ def begin(plan: Plan, with_index: bool) -> None:
     global _worker
     gc.disable()
     _worker = _Worker(plan, index=Index(plan.folder) if with_index else None)
+
+
+def begin_apart(plan: Plan, with_index: bool) -> None:
+    """Get ready in a process of its own, which ends with the run that it belongs to."""
+    run = multiprocessing.parent_process()
+    if run is not None:
+        threading.Thread(target=_end_with, args=(run,), daemon=True).start()
+    begin(plan, with_index)
+
+
+def _end_with(run: Any) -> None:
+    run.join()
+    os._exit(1)  # a killed run gives its processes no other sign
 
 
 def _ready() -> _Worker:
