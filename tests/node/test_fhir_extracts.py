@@ -133,7 +133,7 @@ def test_patient_data_leaves_anonymised_with_its_record(clinic: Workspace, tmp_p
     made = extract(clinic, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        *(f"{name}.ndjson" for name in TYPES), "report.json", "report.html", "rejected.json.lines",
+        *(f"{name}.ndjson" for name in TYPES), "report.json", "report.html",
         "Task.json", "AuditEvent.json", "Provenance.json", "SHA256SUMS", "receipt.json",
     }  # fmt: skip
     for path in (tmp_path / "out").iterdir():
@@ -267,6 +267,31 @@ def test_files_expire_and_can_be_made_again(clinic: Workspace, tmp_path: Path) -
     assert extract(clinic, tmp_path / "c").cost == 0
     for name in ("Patient.ndjson", "Condition.ndjson", "report.json", "SHA256SUMS"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
+
+
+def test_nothing_is_told_of_who_was_held_back(clinic: Workspace, tmp_path: Path) -> None:
+    """Who stands out leaves no trace: not in counts, not in shares, not in the places of lines."""
+    source = clinic.root / "ehr"
+    alone = {"resourceType": "Patient", "id": "alone", "gender": "other", "birthDate": "1950"}
+    with (source / "Patient.ndjson").open("a") as file:
+        file.write(json.dumps(alone) + "\n")
+    mark = {"resourceType": "Condition", "id": "mark", "subject": {"reference": "Patient/alone"},
+            "code": {"coding": [{"system": "http://snomed.info/sct", "code": "44054006"}]}}  # fmt: skip
+    with (source / "Condition.ndjson").open("a") as file:
+        file.write(json.dumps(mark) + "\n")
+    clinic.release_source("clinic", "ehr")
+    allow(clinic, passport())
+    extract(clinic, tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["patients"]["held_back"] == 10 == report["in_steps_of"]
+    assert all(one["read"] is None for one in report["resources"]["types"].values())
+    assert all(count % 10 == 0 for count in report["resources"]["rejected"].values())
+    assert all(
+        one["before"] == one["after"] for one in report["usefulness"]["prevalence"]["largest"]
+    )
+    assert "other" not in json.dumps(report["usefulness"]["distributions"])
+    for path in (tmp_path / "out").iterdir():
+        assert "rejected" not in path.name
 
 
 def test_what_was_settled_serves_every_job(clinic: Workspace, tmp_path: Path) -> None:

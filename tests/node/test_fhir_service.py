@@ -140,6 +140,14 @@ def test_parts_of_a_source(clinic: Workspace) -> None:  # noqa: F811
                           headers={"Content-Type": "application/fhir+json"})  # fmt: skip
         assert done.status_code == 200 and SECRET_NAME not in done.text
         assert done.json()["code"]["coding"][0]["code"] == "44054006"
+        exported = json.loads(
+            (clinic.root / "ehr" / "Condition.ndjson").read_text().splitlines()[0]
+        )
+        assert exported["id"] == "c0-0"
+        both = finished(started(base, _type="Condition").headers["content-location"])
+        pseudonyms = httpx.get(both["output"][0]["url"]).text
+        assert done.json()["id"] not in pseudonyms  # or ids could be turned into pseudonyms
+        assert done.json()["subject"]["reference"] not in pseudonyms
         other = httpx.post(f"{base}/$de-identify", params={"policy": "none"}, json=one,
                            headers={"Content-Type": "application/fhir+json"})  # fmt: skip
         assert other.status_code == 403

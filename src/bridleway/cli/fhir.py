@@ -157,6 +157,7 @@ def serve(
     ] = None,
     workspace: WorkspaceOption = Path(),
     password_file: PasswordFile = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Serve a passport's FHIR extract to Bulk Data clients, until you stop it."""
     import uvicorn
@@ -190,7 +191,9 @@ def serve(
         known = None
         if clients is not None:
             known = Clients(clients_from(clients), folder / "tokens")
-        say(f"Serving {', '.join(exporter.types)} under '{passport}' at {settings.root}")
+        told = {"passport": passport, "types": list(exporter.types), "base": settings.root}
+        types = ", ".join(exporter.types)
+        show(told, as_json, lambda: say(f"Serving {types} under '{passport}' at {settings.root}"))
         uvicorn.run(
             application(exporter, settings, known), host=host, port=port,
             log_level="warning", access_log=False, server_header=False,
@@ -379,9 +382,9 @@ def _tell(report: dict[str, Any], target: Path, key_file: Path | None) -> None:
         ["singled out by", "codes alone", "codes and days"],
         [
             [f"{m} known event{'s' if m > 1 else ''}",
-             *(f"{100 * report['risk'][f'events_{m}'][key]['unique']:.1f} %"
+             *(f"{100 * told_of[key]['unique']:.1f} %" if told_of["targets"] else "–"
                for key in ("without_dates", "with_dates"))]
-            for m in (1, 2, 3)
+            for m, told_of in ((m, report["risk"][f"events_{m}"]) for m in (1, 2, 3))
         ],
     )  # fmt: skip
     say("Pseudonyms and shifts: " + (

@@ -113,6 +113,9 @@ class _Explainer:
 
     def silent(self, arrival: Arrival) -> bool:
         """Tell whether everything below a place has its fate in common."""
+        rule = self.rule(arrival.place)
+        if rule is not None and rule.method not in ("keep", "redact", "remove"):
+            return False  # what it does depends on the type of each part
         speaks = any(path.start != "type" for path in self.automaton.paths)
         return not arrival.place.states and not arrival.asked and not (
             speaks and self.rule(arrival.place) is not None

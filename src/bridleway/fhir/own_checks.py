@@ -53,7 +53,7 @@ class _Check:
             here = f"{path}.{element.name}"
             arrival = self.automaton.below(place, element)
             below = arrival.place
-            if element.type in ("Extension", "Resource", "Meta", "Reference", "Narrative"):
+            if element.type in ("Extension", "Resource", "Meta"):
                 continue
             if element.required and not element.choice:
                 self.require(here, below, rule)
@@ -65,7 +65,8 @@ class _Check:
                 found = self.rule(below)
                 if found is not None and found.method == "keep":
                     self.dates_kept.append(here)
-            if self.leaves(below) and element.type not in r4.PRIMITIVES:
+            ends = element.type in r4.PRIMITIVES or element.type in ("Reference", "Narrative")
+            if self.leaves(below) and not ends:
                 self.follow(below, here)
 
     def require(self, path: str, place: Place, above: Rule | None) -> None:

@@ -30,7 +30,6 @@ from bridleway.fhir.units import Unit, units
 from bridleway.fhir.walks import Code
 from bridleway.fhir.workers import Done, Plan
 
-REPORT, REJECTED, PAGE = "report.json", "rejected.ndjson", "report.html"
 _PARTIAL = ".partial"
 Progress = Callable[[float, str], None]
 Stopped = Callable[[], bool]

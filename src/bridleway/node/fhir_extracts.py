@@ -8,7 +8,6 @@ be subtracted from each other. It names what is rare, and never leaves.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from bridleway.fhir.bulk import request as requests
 from bridleway.fhir.bulk.request import ExportRequest
 from bridleway.fhir.codes import sources as hierarchies
 from bridleway.fhir.policy import Policy
+from bridleway.fhir.report import write_papers
+from bridleway.fhir.report.shared import for_asker
 from bridleway.fhir.run import Given, Order, Settled, anonymise
 from bridleway.fhir.settled import settled_from_json, settled_to_json
 from bridleway.fhir.single import Single, de_identified
@@ -134,12 +135,14 @@ def made(
         )
         outcome = anonymise(order, progress, stopped)
         _keep(kept, key, outcome.settled)
-        shutil.move(target / "rejected.jsonl", target / "rejected.json.lines")
-        told = _told(node, wanted, outcome.report)
-        for name, body in evidence.resources(told, outcome.report).items():
+        (target / "rejected.jsonl").unlink()  # it names the places of what was held back
+        report = for_asker(outcome.report, policy.people.k)
+        write_papers(report, target)
+        told = _told(node, wanted, report)
+        for name, body in evidence.resources(told, report).items():
             (target / name).write_bytes(canonical_json(body) + b"\n")
         (target / SUMS).write_text(checksums(target), encoding="utf-8")
-        yield target, _answer(wanted, outcome.report, policy)
+        yield target, _answer(wanted, report, policy)
 
 
 def one(node: Node, passport: Passport, source: str, policy: Policy, resource: Any) -> Any:
@@ -154,7 +157,8 @@ def one(node: Node, passport: Passport, source: str, policy: Policy, resource: A
             "Export once; then single resources follow the same cut.",
             code="not-settled",
         )
-    secret = node._own_secret("fhir names", passport.id)
+    # Under the exports' own key, anybody's id could be turned into that person's pseudonym.
+    secret = node._own_secret("fhir single names", passport.id)
     order = Single(policy, secret, f"{node.id}.{source}", _as_of(node, source), settled)
     return de_identified(order, resource)
 

@@ -47,6 +47,11 @@ class Measured:
     held: Held
     without: NDArray[np.uint64]
 
+    @property
+    def bands(self) -> bool:
+        """Whether births leave as years of a band."""
+        return any(r.settings.get("hierarchy") == "birth-years" for r in self.policy.rules)
+
 
 def made(told: Measured) -> dict[str, Any]:
     """Return the report. It names no patient and no value of one."""
@@ -99,7 +104,7 @@ def _released_events(told: Measured) -> Path:
 
 
 def _patients(told: Measured) -> dict[str, Any]:
-    bands = told.held.width is not None or _banded(told.policy)
+    bands = told.bands
     counted = weigh.classes(told.left, told.held.width, bands=bands)
     kept = {look: n for look, n in counted.items() if look not in told.held.classes}
     total = sum(told.looks.values())
@@ -117,10 +122,6 @@ def _patients(told: Measured) -> dict[str, Any]:
         "before_means": "date of birth, gender and postcode together",
         "after_means": "everything that leaves in Patient resources, the day of death as yes or no",
     }
-
-
-def _banded(policy: Policy) -> bool:
-    return any(rule.settings.get("hierarchy") == "birth-years" for rule in policy.rules)
 
 
 def _risk(sizes: Mapping[int, int]) -> dict[str, Any]:
@@ -146,10 +147,15 @@ def _index(told: Measured) -> dict[str, Any]:
     return {"bytes": size, "bytes_per_resource": round(size / resources, 1) if resources else 0.0}
 
 
-def write(report: Mapping[str, Any], folder: Path, rejected: Iterable[Mapping[str, Any]]) -> None:
-    """Write the report as JSON and as a page, and the rejected lines by file, line and reason."""
+def write_papers(report: Mapping[str, Any], folder: Path) -> None:
+    """Write a report as JSON and as a page, over what may be there."""
     (folder / "report.json").write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
     (folder / "report.html").write_text(page_of(report), encoding="utf-8")
+
+
+def write(report: Mapping[str, Any], folder: Path, rejected: Iterable[Mapping[str, Any]]) -> None:
+    """Write the report as JSON and as a page, and the rejected lines by file, line and reason."""
+    write_papers(report, folder)
     with (folder / "rejected.jsonl").open("wb") as file:
         for one in rejected:
             said = {**one, "means": REASONS[str(one["reason"])]}

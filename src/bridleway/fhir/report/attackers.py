@@ -8,6 +8,7 @@ if all m years agree. Measured on a seeded sample of patients against what was w
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from datetime import date
@@ -44,14 +45,13 @@ def knows_events(told: Measured, released: Path) -> dict[str, Any]:
         "dates": left.dates,
     }
     for m in (1, 2, 3):
-        draw = np.random.default_rng((SEED, m))
         alone = {False: 0, True: 0}
         tried = 0
         for events in targets:
             if len(events) < m:
                 continue
             tried += 1
-            known = [events[at] for at in draw.choice(len(events), m, replace=False)]
+            known = _drawn(events, m)
             for dated in (False, True):
                 alone[dated] += left.matching(known, dated) == 1
         found[f"events_{m}"] = {
@@ -60,6 +60,13 @@ def knows_events(told: Measured, released: Path) -> dict[str, Any]:
             "with_dates": _share(alone[True], tried),
         }
     return found
+
+
+def _drawn(events: Known, m: int) -> Known:
+    """Draw m events of a patient: the same ones under whatever pseudonym."""
+    told = hashlib.blake2b(repr(events).encode(), digest_size=8).digest()
+    draw = np.random.default_rng((SEED, m, int.from_bytes(told)))
+    return [events[at] for at in draw.choice(len(events), m, replace=False)]
 
 
 def _share(hits: int, tried: int) -> dict[str, float]:

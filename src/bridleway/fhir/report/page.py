@@ -8,8 +8,15 @@ from typing import Any
 from bridleway.extract.page.html import Html, join, table, tag
 from bridleway.extract.page.plots import Bar, bars
 from bridleway.extract.page.style import STYLE
-from bridleway.extract.page.words import number, percent
+from bridleway.extract.page.words import number as _number
+from bridleway.extract.page.words import percent
 from bridleway.fhir.resources import REASONS
+
+
+def number(count: int | str | None) -> str:
+    """Return a count; a dash for one that is not told."""
+    return "–" if count is None else _number(count)
+
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _DATES = {
@@ -52,7 +59,11 @@ def _summary(report: Mapping[str, Any]) -> Html:
     two = report["risk"]["events_2"]["with_dates"]["unique"]
     rejected = sum(told["rejected"].values())
     width = people["birth_years_in_a_band"]
-    born = "" if not width or width == 1 else f" Birth years are the first of {width}."
+    born = (
+        ""
+        if not width or width == 1
+        else f" A year of birth is the first of a band of {width} years."
+    )
     return join(
         _answer(
             "What is this?",
@@ -64,7 +75,7 @@ def _summary(report: Mapping[str, Any]) -> Html:
         _answer(
             "Can a patient be found?",
             f"By what leaves about patients themselves, the smallest group that looks alike has "
-            f"{number(after['smallest'])}; {number(people['held_back'])} patients were held back.",
+            f"{number(after['smallest'])}; patients held back: {number(people['held_back'])}.",
             "Whoever knows two events of a patient with their days "
             f"({_DATES[report['risk']['dates']]}) finds that patient alone in {percent(two)} of "
             "cases. Histories are far more telling than a birth year: treat what left as personal "
@@ -127,7 +138,8 @@ def _types(report: Mapping[str, Any]) -> Html:
         table(caption, ["type", "read", "written"], rows, numbers=2),
         table("Rejected or held back", ["why", "resources"], why, numbers=1) if why else "",
         tag("p", f"{number(references['removed'])} references were removed: what they point to "
-                 f"does not leave. {number(references['without_target'])} were words only."),
+                 f"does not leave. {number(references['without_target'])} had words instead of a "
+                 "target."),
     )  # fmt: skip
 
 

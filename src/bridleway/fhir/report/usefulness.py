@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridleway.fhir import index, store, weigh
+from bridleway.fhir.engine import band
 from bridleway.fhir.report.attackers import _FIRST_DAY, released_numbers
 
 if TYPE_CHECKING:
@@ -23,14 +24,16 @@ _SAMPLED = 500  # patients whose intervals are compared
 
 
 def usefulness(told: Measured, released: Path) -> dict[str, Any]:
-    """Compare what was read with what was written."""
-    before = _patients(told.folder / "events")
-    after = _patients(released)
-    patients = sum(told.looks.values())
-    kept = patients - len(told.without)
+    """Compare what was read with what was written, for the patients who left.
+
+    Nothing is told of who was held back: of one patient, every difference would be that patient's.
+    """
+    before = _patients(told.folder / "events", told.without)
+    after = _patients(released, _NOBODY)
+    kept = sum(told.looks.values()) - len(told.without)
     return {
         "codes": _codes(told, before),
-        "prevalence": _prevalence(told, before, after, patients, kept),
+        "prevalence": _prevalence(told, before, after, kept),
         "intervals": _intervals(told, released),
         "distributions": _distributions(told),
         "values": {
@@ -42,11 +45,11 @@ def usefulness(told: Measured, released: Path) -> dict[str, Any]:
     }
 
 
-def _patients(events: Path) -> Counter[int]:
+def _patients(events: Path, without: NDArray[np.uint64]) -> Counter[int]:
     """Count the patients of each code."""
     found: Counter[int] = Counter()
     for part in store.parts([events], index.EVENT):
-        pairs = weigh._pairs(part, _NOBODY)
+        pairs = weigh._pairs(part, without)
         codes, counts = np.unique(pairs["code"], return_counts=True)
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
             found[code] += count
@@ -79,7 +82,6 @@ def _prevalence(
     told: Measured,
     before: Mapping[int, int],
     after: Mapping[int, int],
-    patients: int,
     kept: int,
 ) -> dict[str, Any]:
     """Compare the share of patients with each code that leaves as it is."""
@@ -87,8 +89,8 @@ def _prevalence(
     merged = {to for number, to in goes.items() if to != number}
     rows = []
     for number, count in before.items():
-        if goes.get(number) == number and number not in merged and patients and kept:
-            rows.append((after.get(number, 0) / kept - count / patients, number))
+        if goes.get(number) == number and number not in merged and kept:
+            rows.append(((after.get(number, 0) - count) / kept, number))
     sizes = [abs(one) for one, _ in rows]
     rows.sort(key=lambda one: (-abs(one[0]), one[1]))
     return {
@@ -99,7 +101,7 @@ def _prevalence(
             {
                 "system": told.codes[number][0],
                 "code": told.codes[number][1],
-                "before": before[number] / patients,
+                "before": before[number] / kept,
                 "after": after.get(number, 0) / kept,
             }
             for _, number in rows[:_LISTED]
@@ -149,24 +151,32 @@ def _days(
 
 
 def _distributions(told: Measured) -> dict[str, Any]:
-    """Return gender and decade of birth, before and after, and their total variation distance."""
+    """Return gender and decade of birth, before and after, and their total variation distance.
+
+    After: as the year of birth leaves, which is the first of its band.
+    """
     gender: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     decade: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     for part in store.parts([told.folder / "people"], index.PEOPLE):
         held = np.isin(part["name"], told.without)
-        for one, out in zip(part, held.tolist(), strict=True):
+        for one in part[~held]:
             year = int(one["birth"])
-            names = (index.GENDERS[int(one["gender"])] or "(none)",
-                     f"{year - year % 10}s" if year else "(none)")  # fmt: skip
-            for counted, name in zip((gender, decade), names, strict=True):
-                counted[0][name] += 1
-                counted[1][name] += not out
+            sex = index.GENDERS[int(one["gender"])] or "(none)"
+            leaves = band(year, told.held.width) if told.bands else year
+            gender[0][sex] += 1
+            gender[1][sex] += 1
+            decade[0][_decade(year)] += 1
+            decade[1][_decade(leaves)] += 1
     return {name: _compared(*two) for name, two in (("gender", gender), ("birth_decade", decade))}
+
+
+def _decade(year: int) -> str:
+    return f"{year - year % 10}s" if year else "(none)"
 
 
 def _compared(before: Counter[str], after: Counter[str]) -> dict[str, Any]:
     total, kept = sum(before.values()) or 1, sum(after.values()) or 1
-    names = sorted(before)
+    names = sorted({*before, *after})
     return {
         "distance": sum(abs(before[n] / total - after[n] / kept) for n in names) / 2,
         "shares": {n: [before[n] / total, after[n] / kept] for n in names},
