@@ -84,7 +84,7 @@ def _words_written(made: Made) -> list[list[str]]:
         for text, paths in _written(made).items()
         if not DAY.fullmatch(text)
         and not all(path[-1] == "resourceType" for path in paths)
-        and not (all(path[-1] == "code" for path in paths) and _words(text) in known)
+        and not (all(path[-1] in ("code", "system") for path in paths) and _words(text) in known)
         and not all(path[-1] == "reference" for path in paths)  # looked at by test_no_original_id
     ]
 
