@@ -71,7 +71,7 @@ class Cli:
         return said
 
 
-_GROUPS = ("extract", "person", "source", "secret", "passport", "policy", "ledger")
+_GROUPS = ("extract", "fhir", "person", "source", "secret", "passport", "policy", "ledger")
 
 
 @pytest.fixture(scope="session")

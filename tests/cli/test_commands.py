@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from bridleway.cli.main import app
 from tests.cli.conftest import LOCAL, PASSWORD, Cli, copy_of, draft
+from tests.support.place import PASSWORD as PASSWORD_OF_CLINIC
 
 ROOT = Path(__file__).resolve().parents[2]
 _FREE = {"values", "roles", "figures", "key"}  # their keys depend on the question
@@ -47,6 +48,7 @@ def said(answered: Cli, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     )
     cli.json("anonymise", str(ages), *words, "--to", str(folder / "ages"), here=False)
     _extracts(cli, folder)
+    _fhir(cli, folder)
     cli.json("passport", "show", "visits")
     cli.json("passport", "list")
     cli.json("passport", "export", "visits", "--format", "dpia-md")
@@ -93,6 +95,26 @@ def _extracts(cli: Cli, folder: Path) -> None:
             "controller" if decision == "approve" else "leader", "--reasons", "A trial.")  # fmt: skip
     cli.json("extract", "make", "homes", *author, "--to", str(folder / "homes"))
     cli.json("extract", "report", str(folder / "homes"), here=False)
+
+
+def _fhir(cli: Cli, folder: Path) -> None:
+    """Anonymise a folder, explain the policy; serve a passport's extract, and import it."""
+    from tests.node.test_fhir_extracts import allow, made_in, passport, write_source
+    from tests.node.test_fhir_service import served
+
+    write_source(folder / "ehr", patients=20)
+    with (folder / "ehr" / "Patient.ndjson").open("a") as file:
+        file.write("no JSON\n")
+    cli.json("fhir", "anonymise", str(folder / "ehr"), str(folder / "out"), here=False)
+    cli.json("fhir", "explain", "--type", "Patient", here=False)
+    with made_in(folder / "clinic") as place:
+        allow(place, passport())
+        with served(place) as base:
+            cli.json("fhir", "import", base, str(folder / "imported"), here=False)
+    clinic = Cli(folder / "clinic", PASSWORD_OF_CLINIC, said=cli.said)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("uvicorn.run", lambda *_, **__: None)  # it would not end
+        clinic.json("fhir", "serve", "cohort", "--as", "city/sam-okoro", "--open")
 
 
 def require_shape(promised: Any, told: Any, where: str) -> None:

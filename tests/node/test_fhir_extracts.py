@@ -99,21 +99,27 @@ def passport(**changes: Any) -> dict[str, Any]:
     return told
 
 
+def made_in(root: Path) -> Workspace:
+    """Make a workspace whose clinic holds a declared FHIR source."""
+    place = Workspace.init(root, ["Clinic", "City", "Linker"])
+    write_source(root / "ehr")
+    place.add_person("city", "Sam Okoro", ["author", "analyst"], FROM, UNTIL, PASSWORD)
+    place.add_person("city", "Lea Moss", ["leader"], FROM, UNTIL, PASSWORD)
+    place.add_person("clinic", "Ann Lee", ["controller"], FROM, UNTIL, PASSWORD)
+    place.add_person("clinic", "Dee Pott", ["dpo"], FROM, UNTIL, PASSWORD)
+    place.add_person("clinic", "Pia Full", ["plain-export"], FROM, UNTIL, PASSWORD)
+    place.add_person("clinic", "Ned None", ["analyst"], FROM, UNTIL, PASSWORD)
+    place.node("clinic").holdings.add("ehr", "fhir://ehr")
+    place.node("clinic").holdings.catalogue_path("ehr").write_text(CATALOGUE)
+    place.release_source("clinic", "ehr")
+    return place
+
+
 @pytest.fixture(scope="module")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("fhir-clinic") / "place"
-    with Workspace.init(root, ["Clinic", "City", "Linker"]) as place:
-        write_source(root / "ehr")
-        place.add_person("city", "Sam Okoro", ["author", "analyst"], FROM, UNTIL, PASSWORD)
-        place.add_person("city", "Lea Moss", ["leader"], FROM, UNTIL, PASSWORD)
-        place.add_person("clinic", "Ann Lee", ["controller"], FROM, UNTIL, PASSWORD)
-        place.add_person("clinic", "Dee Pott", ["dpo"], FROM, UNTIL, PASSWORD)
-        place.add_person("clinic", "Pia Full", ["plain-export"], FROM, UNTIL, PASSWORD)
-        place.add_person("clinic", "Ned None", ["analyst"], FROM, UNTIL, PASSWORD)
-        place.node("clinic").holdings.add("ehr", "fhir://ehr")
-        place.node("clinic").holdings.catalogue_path("ehr").write_text(CATALOGUE)
-        place.release_source("clinic", "ehr")
-    return root
+    with made_in(root):
+        return root
 
 
 @pytest.fixture
