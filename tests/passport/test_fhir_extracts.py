@@ -16,6 +16,7 @@ from bridleway.model.question import Column, Compare, Listing, Literal
 from bridleway.passport.draft_extract import draft_recipe
 from bridleway.passport.fhir_extracts import (
     COLUMNS,
+    PLAIN_EXPORT,
     FhirRecipe,
     draft_fhir,
     fhir_problems,
@@ -63,6 +64,7 @@ def test_resources_as_they_are_have_no_policy() -> None:
     """Said on purpose only."""
     told = read_fhir(recipe(policy=None, plain=True))
     assert told == FhirRecipe(None, ("Condition", "Patient")) and told.plain
+    assert PLAIN_EXPORT == "plain-export"  # the role that certificates name
 
 
 @pytest.mark.parametrize("k", [2, 3, 1000])
