@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridleway.fhir import index, store, weigh
+from bridleway.fhir.dates import tells_age
 from bridleway.fhir.engine import band
+from bridleway.fhir.methods import redact
 from bridleway.fhir.report.attackers import _FIRST_DAY, released_numbers
 
 if TYPE_CHECKING:
@@ -162,12 +164,21 @@ def _distributions(told: Measured) -> dict[str, Any]:
         for one in part[~held]:
             year = int(one["birth"])
             sex = index.GENDERS[int(one["gender"])] or "(none)"
-            leaves = band(year, told.held.width) if told.bands else year
+            leaves = _as_it_leaves(told, year, int(one["death"]))
             gender[0][sex] += 1
             gender[1][sex] += 1
             decade[0][_decade(year)] += 1
             decade[1][_decade(leaves)] += 1
     return {name: _compared(*two) for name, two in (("gender", gender), ("birth_decade", decade))}
+
+
+def _as_it_leaves(told: Measured, year: int, death: int) -> int:
+    """Return the year of birth as it leaves, 0 where it does not."""
+    if told.bands:
+        return band(year, told.held.width)
+    reference = death if told.policy.is_own and death > 0 else told.as_of.year
+    gone = told.policy.parameters.get(redact.DATES) and tells_age(year, reference)
+    return 0 if gone else year
 
 
 def _decade(year: int) -> str:
