@@ -222,10 +222,15 @@ def test_a_draft_protects_what_is_declared() -> None:
         ColumnFacts("postcode", "text", "quasi-identifier"),
         ColumnFacts("born", "date", "quasi-identifier"),
         ColumnFacts("sex", "text", "quasi-identifier"),
+        ColumnFacts("Occupation", "text", "quasi-identifier"),
+        ColumnFacts("main_diagnosis", "text", "quasi-identifier"),
         ColumnFacts("illness", "text", "sensitive"),
         ColumnFacts("visits", "integer", "plain"),
     )  # fmt: skip
-    text = "SELECT Age, postcode, born, sex, illness, visits, elsewhere FROM housing"
+    text = (
+        "SELECT Age, postcode, born, sex, occupation, main_diagnosis, illness, visits, elsewhere "
+        "FROM housing"
+    )
     told = draft_recipe(text, table, 10)
     quasi = {"class": "quasi-identifier"}
     assert told["columns"] == {
@@ -233,6 +238,8 @@ def test_a_draft_protects_what_is_declared() -> None:
         "postcode": {**quasi, "hierarchy": "postcodes"},
         "born": {**quasi, "hierarchy": "dates"},
         "sex": "quasi-identifier",
+        "Occupation": {**quasi, "hierarchy": "occupation"},
+        "main_diagnosis": {**quasi, "hierarchy": "icd10"},
         "illness": "sensitive",
         "visits": "plain",
     }

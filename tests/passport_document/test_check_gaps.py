@@ -232,6 +232,23 @@ def test_what_a_person_must_weigh_is_a_warning(changes: dict[str, Any], said: st
     assert warnings and all(w.remedy for w in warnings)
 
 
+@pytest.mark.parametrize("side", ["sharing", "not_sharing"])
+def test_no_two_risks_have_one_id(side: str) -> None:
+    """On either side of the weighing."""
+    risk = _body({})["risks"][side][0]
+    told = [gap for gap in _found({f"risks.{side}": [risk, dict(risk)]}, "gap")
+            if "is there twice" in gap.sentence]  # fmt: skip
+    assert [gap.sentence for gap in told] == [f"The risk '{risk['id']}' is there twice."]
+
+
+def test_a_security_lead_answers_for_a_new_setting() -> None:
+    """Then nothing is said of it; without one, the lead is asked for."""
+    new = {"setting.code": "in-plase"}
+    led = {**new, "roles.security": "council/dee-roy"}
+    assert [w for w in _found(new, "warning") if "roles.security" in w.remedy]
+    assert not [w for w in _found(led, "warning") if "roles.security" in w.remedy]
+
+
 def test_a_prohibition_asks_to_stop() -> None:
     """A prohibition row that is touched says gate-prohibition and how old the row is."""
     (warning,) = [

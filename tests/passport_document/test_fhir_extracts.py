@@ -73,6 +73,16 @@ def test_a_draft_opens_resources_and_the_key_that_is_counted() -> None:
     assert {f["name"]: f["form"] for f in fields} == {"patient": "key-only", "resource": "raw"}
 
 
+def test_a_draft_opens_the_key_of_people_and_no_other_that_nobody_named() -> None:
+    """k counts people by their key; other entities' keys stay closed unless the text names them."""
+    table = ehr()
+    held = {**table.columns, "visit": column("visit", "identifier")}
+    keys = {**table.entities, "visit": EntityKey("visit", "visit", "reference")}
+    facts = {**FACTS, PLACE: replace(table, columns=held, entities=keys)}
+    fields = {s["id"]: s["fields"] for s in draft(facts)["data"]["sources"]}["clinic.ehr"]
+    assert {f["name"] for f in fields} == {"patient", "resource"}
+
+
 def test_a_draft_is_as_strict_as_its_smallest_group() -> None:
     """The larger of the two."""
     template = {**FULL_FILL, "disclosure": {"smallest_group": 25}}
