@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.extracts import lines as lines_of_extracts
+from benchmarks.fhir import lines as lines_of_fhir
 from benchmarks.small import cli_start, passport_and_receipt
 
 HERE = Path(__file__).parent
@@ -38,6 +39,9 @@ TARGETS = {
     "extract_curve_s": (1.0, None),
     "extract_x40_process_s": (4.0, None),
     "extract_x40_memory_gb": (0.6, None),
+    "fhir_line_ratio": (5.5, None),
+    "fhir_1m_s": (40.0, 30.0),
+    "fhir_1m_peak_mb": (200.0, None),
     "extract_granularity": (0.855, None),
     "extract_granularity_l2": (0.874, None),
 }
@@ -124,6 +128,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=10_000_000)
     parser.add_argument("--federated", type=int, default=1_000_000)
     parser.add_argument("--extracts", type=int, default=10_000_000, help="most rows; 0: none")
+    parser.add_argument("--fhir", type=int, default=1_000_000, help="resources; 0: none")
     arguments = parser.parse_args()
     results: dict[str, Any] = {}
     details: dict[str, Any] = {}
@@ -152,6 +157,10 @@ def main() -> None:
         if arguments.extracts:
             extracts = alone("extracts", folder / "extracts", "--most", str(arguments.extracts))
             results |= extracts.pop("results")
+        fhir = None
+        if arguments.fhir:
+            fhir = alone("fhir", folder / "fhir", "--resources", str(arguments.fhir))
+            results |= {name: round(value, 2) for name, value in fhir.pop("results").items()}
     results |= {
         name: round(value, 2) for name, value in {**passport_and_receipt(), **cli_start()}.items()
     }
@@ -163,6 +172,7 @@ def main() -> None:
         "results": results,
         "details": details,
         "extracts": extracts,
+        "fhir": fhir,
     }
     (HERE / "results.json").write_text(json.dumps(made, indent=1) + "\n")
     write_table(made)
@@ -202,6 +212,8 @@ def write_table(made: dict[str, Any]) -> None:
         )
     if made.get("extracts"):
         lines += lines_of_extracts(made["extracts"])
+    if made.get("fhir"):
+        lines += lines_of_fhir(made["fhir"])
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
 
 

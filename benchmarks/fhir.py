@@ -134,6 +134,26 @@ def once(source: Path, target: Path, processes: int) -> dict[str, float]:
     }
 
 
+def lines(made: dict[str, Any]) -> list[str]:
+    """Return what people read of whole runs."""
+    told = [
+        "",
+        f"FHIR was measured on {made['at']} by `python -m benchmarks.fhir` under a load of "
+        f"{made['load']}",
+        "(five-minute average). Runs are the sample many times over with fresh ids, NDJSON in and",
+        "out, not packed, both passes, risk and utility included:",
+        "",
+        "| resources | processes | seconds | resources per second | peak memory of a process, MB |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    return told + [
+        f"| {one['resources']:,} | {one['processes']} | {one['seconds']:.1f} | "
+        f"{one['resources'] / one['seconds']:,.0f} | "
+        f"{max(one['peak_mb'], one['process_peak_mb']):.0f} |"
+        for one in made["runs"].values()
+    ]
+
+
 def main() -> None:
     """Measure all, or run once into a folder."""
     parser = argparse.ArgumentParser()
