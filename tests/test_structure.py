@@ -223,7 +223,12 @@ def test_the_lock_file_holds_what_the_project_asks_for() -> None:
     assert "://" not in text and "--index-url" not in text and "--find-links" not in text
 
 
-_PACKAGES = {"ibis": "ibis-framework", "yaml": "pyyaml", "detect_secrets": "detect-secrets", "jwt": "pyjwt"}
+_PACKAGES = {
+    "ibis": "ibis-framework",
+    "yaml": "pyyaml",
+    "detect_secrets": "detect-secrets",
+    "jwt": "pyjwt",
+}
 
 
 def test_every_import_from_outside_is_declared() -> None:
