@@ -15,7 +15,6 @@ import gzip
 import json
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -118,16 +117,16 @@ def once(source: Path, target: Path, processes: int) -> dict[str, float]:
     """Anonymise a source here."""
     from bridleway.fhir.reading import shipped
     from bridleway.fhir.run import Order, anonymise
+    from bridleway.fhir.workers import peak_mb
 
     start = time.perf_counter()
     order = Order(source, target, shipped("analytics"), b"k" * 32, as_of=DAY, processes=processes)
     outcome = anonymise(order)
     report = outcome.report
     seconds = time.perf_counter() - start
-    mine = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "seconds": seconds,
-        "peak_mb": mine.ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
         "process_peak_mb": outcome.peak_mb,
         "resources": report["resources"]["read"],
         "index_bytes_per_resource": report["index"]["bytes_per_resource"],
