@@ -8,10 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bridleway.cli.frame import JsonFlag, guarded, say, show, table, working
+from bridleway.cli.frame import JsonFlag, guarded, say, secret_in, show, table, working
 from bridleway.errors import UsageError
-
-_KEY_BYTES = 32
 
 
 @guarded
@@ -98,21 +96,7 @@ def _project(key_file: Path | None, has_names: bool) -> bytes | None:
             "Leave --key-file out.",
             where=key_file.name,
         )
-    try:
-        found = key_file.read_bytes().strip()
-    except OSError as error:
-        raise UsageError(
-            f"The key file cannot be read ({error.strerror}).",
-            "Name a file that is there.",
-            where=key_file.name,
-        ) from None
-    if len(found) < _KEY_BYTES:
-        raise UsageError(
-            f"The key file holds fewer than {_KEY_BYTES} bytes.",
-            "Make one: head -c 32 /dev/urandom | base64 > project.key",
-            where=key_file.name,
-        )
-    return found
+    return secret_in(key_file)
 
 
 def _body(

@@ -18,6 +18,7 @@ from bridleway.cli.frame import (
     guarded,
     password_for,
     say,
+    secret_in,
     show,
     table,
 )
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="FHIR R4: patient data, anonymised by default.")
 
-_KEY_BYTES = 32
 PolicyOption = Annotated[
     str, typer.Option("--policy", help="analytics, safe-harbor, or a policy's file.")
 ]
@@ -79,7 +79,7 @@ def anonymise(
 
     told = policy_of(policy)
     order = run.Order(
-        source, target, told, _secret(key_file) or keyed.forgotten(), source_name,
+        source, target, told, secret_in(key_file) if key_file else keyed.forgotten(), source_name,
         _day(as_of), _hierarchies(hierarchy or ()), processes, packed,
     )  # fmt: skip
     with _progress(as_json) as progress:
@@ -268,26 +268,6 @@ def _version() -> str:
     from importlib.metadata import version
 
     return version("bridleway")
-
-
-def _secret(key_file: Path | None) -> bytes | None:
-    if key_file is None:
-        return None
-    try:
-        found = key_file.read_bytes().strip()
-    except OSError as error:
-        raise UsageError(
-            f"The key file cannot be read ({error.strerror}).",
-            "Name a file that is there.",
-            where=key_file.name,
-        ) from None
-    if len(found) < _KEY_BYTES:
-        raise UsageError(
-            f"The key file holds fewer than {_KEY_BYTES} bytes.",
-            "Make one: head -c 32 /dev/urandom | base64 > project.key",
-            where=key_file.name,
-        )
-    return found
 
 
 def _day(told: str | None) -> date:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FROM_ENVIRONMENT = "BRIDLEWAY_PASSWORD"
+_KEY_BYTES = 32
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON with a stable shape.")]
 WorkspaceOption = Annotated[
@@ -155,6 +156,25 @@ def password_for(person: str, file: Path | None, *, new: bool = False) -> str:
             f"Set {FROM_ENVIRONMENT} or use --password-file.",
         )
     return str(typer.prompt(f"Password of {person}", hide_input=True, confirmation_prompt=new))
+
+
+def secret_in(file: Path) -> bytes:
+    """Return the secret of a project from its file: 32 bytes or more, blanks around it dropped."""
+    try:
+        found = file.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(
+            f"The key file cannot be read ({error.strerror}).",
+            "Name a file that is there.",
+            where=file.name,
+        ) from None
+    if len(found) < _KEY_BYTES:
+        raise UsageError(
+            f"The key file holds fewer than {_KEY_BYTES} bytes.",
+            "Make one: head -c 32 /dev/urandom | base64 > project.key",
+            where=file.name,
+        )
+    return found
 
 
 @contextmanager

@@ -147,7 +147,7 @@ class Walks:
         """Tell whether nothing can stay of what a rule selects."""
         rule = self.policy.rules[number]
         if rule.method == "redact" and number not in self._partial:
-            self._partial[number] = not self._is_plain and reach.keeps_parts(rule.path)
+            self._partial[number] = not self._plain and reach.keeps_parts(rule.path)
         return rule.method == "remove" or (rule.method == "redact" and not self._partial[number])
 
     def _shut(self, place: Place) -> bool:
@@ -155,10 +155,6 @@ class Walks:
         rule = self._rule(place)
         shut = self.policy.default == "redact" if rule is None else rule.method in _DROPS
         return shut and all(self.policy.rules[n].method in _DROPS for n, _ in place.states)
-
-    @property
-    def _is_plain(self) -> bool:
-        return redact.is_plain(self.policy.parameters)
 
     def _dead(self, place: Place) -> bool:
         """Tell whether nothing at or below a place can leave."""

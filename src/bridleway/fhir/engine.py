@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -195,7 +195,7 @@ class Engine:
             return b""
         for name in ("id", "meta"):
             made.pop(name, None)
-        if self.bands_births:
+        if self.policy.bands_births:
             made.pop("birthDate", None)
         if made.pop("deceasedDateTime", None) or made.get("deceasedBoolean") is True:
             made["deceasedBoolean"] = True
@@ -205,11 +205,6 @@ class Engine:
             return orjson.dumps(made, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:  # nested too deeply to be written
             return b""
-
-    @property
-    def bands_births(self) -> bool:
-        """Whether the width of bands of birth years is the run's to choose."""
-        return any(r.settings.get("hierarchy") == "birth-years" for r in self.policy.rules)
 
     def _is_doubtful(self, resource: dict[str, Any], kind: str) -> bool:
         """Tell whether an earlier pass rejected what has this type and id."""
@@ -313,8 +308,6 @@ class Engine:
 
 
 _NONE: dict[str, str | None] = {}
-
-Wanted = Callable[[dict[str, Any]], bool]
 
 
 def _label(made: dict[str, Any], tags: set[str]) -> None:

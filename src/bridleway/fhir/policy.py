@@ -67,6 +67,11 @@ class Policy:
         return self.language == OWN
 
     @property
+    def bands_births(self) -> bool:
+        """Whether births leave as years of a band, whose width is the run's to choose."""
+        return any(rule.settings.get("hierarchy") == "birth-years" for rule in self.rules)
+
+    @property
     def shift_scope(self) -> str:
         """What has one shift of dates in common."""
         return str(self.parameters.get("dateShiftScope", "patient" if self.is_own else "resource"))

@@ -204,7 +204,7 @@ class _Run:
     def _settle(self, codes: Mapping[int, Code], rejected: frozenset[int]) -> Settled:
         policy = self.order.policy
         looks = weigh.looks(self.work, rejected)
-        bands = any(r.settings.get("hierarchy") == "birth-years" for r in policy.rules)
+        bands = policy.bands_births
         held = weigh.held_back(policy, looks, bands=bands, names=rejected)
         least = max(weigh.least_of(policy), 1)
         without = weigh.held_people(self.work, held)

@@ -83,7 +83,6 @@ class Done:
     files: dict[str, Path] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    seen: Seen = field(default_factory=Seen)
     parts: list[Seen] = field(default_factory=list)
 
 

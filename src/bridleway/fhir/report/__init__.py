@@ -47,11 +47,6 @@ class Measured:
     held: Held
     without: NDArray[np.uint64]
 
-    @property
-    def bands(self) -> bool:
-        """Whether births leave as years of a band."""
-        return any(r.settings.get("hierarchy") == "birth-years" for r in self.policy.rules)
-
 
 def made(told: Measured) -> dict[str, Any]:
     """Return the report. It names no patient and no value of one."""
@@ -104,7 +99,7 @@ def _released_events(told: Measured) -> Path:
 
 
 def _patients(told: Measured) -> dict[str, Any]:
-    bands = told.bands
+    bands = told.policy.bands_births
     counted = weigh.classes(told.left, told.held.width, bands=bands)
     kept = {look: n for look, n in counted.items() if look not in told.held.classes}
     total = sum(told.looks.values())

@@ -174,7 +174,7 @@ def _distributions(told: Measured) -> dict[str, Any]:
 
 def _as_it_leaves(told: Measured, year: int, death: int) -> int:
     """Return the year of birth as it leaves, 0 where it does not."""
-    if told.bands:
+    if told.policy.bands_births:
         return band(year, told.held.width)
     reference = death if told.policy.is_own and death > 0 else told.as_of.year
     gone = told.policy.parameters.get(redact.DATES) and tells_age(year, reference)
