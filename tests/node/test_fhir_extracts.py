@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridleway.api import verify
-from bridleway.errors import Gap, Refused
+from bridleway.errors import Gap, Refused, UsageError
 from bridleway.node.workspace import Workspace
 from tests.node.test_extracts import allow
 from tests.support.place import FROM, PASSWORD, UNTIL, body, submit
@@ -298,6 +298,33 @@ def test_nothing_is_told_of_who_was_held_back(clinic: Workspace, tmp_path: Path)
     assert "other" not in json.dumps(report["usefulness"]["distributions"])
     for path in (tmp_path / "out").iterdir():
         assert "rejected" not in path.name
+
+
+def test_a_group_lets_in_its_members_of_today(clinic: Workspace, tmp_path: Path) -> None:
+    """Not those who left, have not joined yet, or are inactive; an unknown group is told."""
+    from bridleway.fhir.bulk.request import ExportRequest
+
+    def member(number: int, **said: Any) -> dict[str, Any]:
+        return {"entity": {"reference": f"Patient/p{number}"}, **said}
+
+    group = {
+        "resourceType": "Group", "id": "g1", "type": "person", "actual": True,
+        "member": [
+            member(1), member(2, period={"end": "2001-01-01"}),
+            member(3, period={"start": "2999-01-01"}), member(4, inactive=True),
+        ],
+    }  # fmt: skip
+    (clinic.root / "ehr" / "Group.ndjson").write_text(json.dumps(group) + "\n")
+    clinic.release_source("clinic", "ehr")
+    allow(clinic, passport())
+    asked = ExportRequest("group", ("Condition", "Patient"), group="g1")
+    extract(clinic, tmp_path / "out", fhir=asked.to_json())
+    assert len((tmp_path / "out" / "Patient.ndjson").read_text().splitlines()) == 1
+    assert len((tmp_path / "out" / "Condition.ndjson").read_text().splitlines()) == 3
+    with pytest.raises(UsageError) as caught:
+        unknown = ExportRequest("group", ("Patient",), group="g2").to_json()
+        extract(clinic, tmp_path / "none", fhir=unknown)
+    assert "no such group" in str(caught.value) and not (tmp_path / "none").exists()
 
 
 def test_what_was_settled_serves_every_job(clinic: Workspace, tmp_path: Path) -> None:
