@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridleway.fhir.forms.plain import ABSENT
 from bridleway.fhir.keyed import Keys
-from bridleway.fhir.references import ABSENT, target
+from bridleway.fhir.references import target
 from tests.fhir.support import (
     SECRET,
     Made,

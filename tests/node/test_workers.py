@@ -862,10 +862,17 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def _is_server(pid: int) -> bool:
+    """Tell whether a process is a workers' server: others' children (Spark's) are not ours."""
+    with contextlib.suppress(OSError):
+        return b"bridleway.node.workers.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
 def _left() -> list[int]:
     """Return workers that still run under any of this process's servers, after a moment."""
     for _ in range(50):
-        found = [w for server in _children(os.getpid()) for w in _children(server)]
+        found = [w for one in _children(os.getpid()) if _is_server(one) for w in _children(one)]
         if not found:
             return []
         time.sleep(0.02)

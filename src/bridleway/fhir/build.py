@@ -12,13 +12,14 @@ from typing import Any
 from bridleway.errors import UsageError
 from bridleway.fhir import r4, reach, resources
 from bridleway.fhir.automaton import NO_RULE, Arrival, Automaton, Place
+from bridleway.fhir.forms import Job, Walk
 from bridleway.fhir.methods import generalize, keep, method, redact
 from bridleway.fhir.paths.compiled import compile_test
 from bridleway.fhir.paths.nodes import Expr
 from bridleway.fhir.policy import Policy, Rule
-from bridleway.fhir.references import ABSENT, Names, is_id, own_reference
+from bridleway.fhir.references import Names, own_reference
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import MAX_TEXT, Job, Spot, Tools, Walk, moment, number, text
+from bridleway.fhir.walks import Spot, Tools, moment
 
 _DROPS = ("redact", "remove")
 _MEANS = ("modifierExtension", "implicitRules")  # they change what the rest means
@@ -38,11 +39,13 @@ class Walks:
     def __init__(self, policy: Policy, tools: Tools) -> None:
         self.policy = policy
         self.tools = tools
+        self._forms = tools.forms
         self.automaton = Automaton(
             [rule.path for rule in policy.rules], extensions_apart=policy.is_own
         )
-        self._pseudonyms = Names(tools)
-        self._reference = own_reference(tools, self._pseudonyms)
+        names = Names(tools.keys)
+        self._names_of = names.of_type
+        self._reference = own_reference(tools, names)
         self._roots: dict[str, Walk | None] = {}
         self._containing: dict[str, bool] = {}
         self._places: dict[tuple[Place, Spot, bool], Walk | None] = {}
@@ -246,15 +249,15 @@ class Walks:
         kept = {
             name for name in r4.elements(place.type) if self.child(place, name) is not None
         }  # fmt: skip
-        plain = all(self.child(place, name) is text for name in kept)
+        plain = all(self.child(place, name) is self._forms.text for name in kept)
         if place.type == "Coding" and kept == {"system", "code"} and plain:
-            return generalize.coding(lambda system, code: (system, code))
+            return generalize.coding(self._forms, lambda system, code: (system, code))
         if place.type == "CodeableConcept" and kept == {"coding"}:
             element = r4.elements(place.type)["coding"]
             arrival = self.automaton.below(place, element)
             one = self.at(arrival, Spot("Coding", place.type, "coding", False))
-            if one is not None and getattr(one, "__qualname__", "").startswith("coding."):
-                return generalize.concept(one)
+            if one is not None and generalize.is_coding(one):
+                return generalize.concept(self._forms, one)
         return None
 
     def child(self, place: Place, key: str) -> Walk | None:
@@ -273,7 +276,7 @@ class Walks:
             return None
         if not element.many:
             return walk
-        return generalize.LISTS.get(walk) or _each(walk, element.type in r4.PRIMITIVES)
+        return generalize.LISTS.get(walk) or self._forms.each(walk, element.type in r4.PRIMITIVES)
 
     def _beside(self, place: Place, element: r4.Element | None) -> Walk | None:
         """Return the walk of what stands beside a primitive value: its id and extensions."""
@@ -291,20 +294,23 @@ class Walks:
         walk = self._chosen(self.automaton.below(place, element), settled, element.type)
         if walk is None:
             return None
-        return _each(walk, True) if element.many else walk
+        return self._forms.each(walk, True) if element.many else walk
 
     def _object(self, place: Place, spot: Spot) -> Walk:
-        return _object(_Children(self, place), _required(place.type), self.policy.is_own)
+        return self._forms.fields(_Children(self, place), _required(place.type), self.policy.is_own)
 
     def _resource(self, place: Place, type_name: str, inside: bool) -> Walk:
         children = _Children(self, place)
         if self.policy.is_own:
             children.known.update(resourceType=None, id=None, meta=None)
             if inside:
-                return _contained(_object(children, _required(type_name), True), type_name)
-            return _own_root(children, _required(type_name), type_name, self._pseudonyms)
-        children.known["resourceType"] = text
-        return _object(children, frozenset(), False)
+                body = self._forms.fields(children, _required(type_name), True)
+                return _contained(body, type_name)
+            return self._forms.root(
+                children, _required(type_name), type_name, *self._names_of(type_name), PSEUDED
+            )
+        children.known["resourceType"] = self._forms.text
+        return self._forms.fields(children, frozenset(), False)
 
     def _inside(self, value: Any, job: Job) -> Any:
         """Walk a resource inside another by the rules of its own type."""
@@ -337,7 +343,7 @@ class _Children:
 
     def made(self, key: str) -> Walk | None:
         """Make the walk of an element. Raises Wrong for one that an imported policy cannot know."""
-        walk = self._walks.child(self._place, key)
+        walk = self._walks.tools.forms.native(self._walks.child(self._place, key))
         if key.removeprefix("_") in r4.elements(self._place.type):
             self.known[key] = walk  # others are not kept: there is no end of them
         return walk
@@ -345,106 +351,6 @@ class _Children:
 
 def _required(type_name: str) -> frozenset[str]:
     return frozenset(e.name for e in r4.elements(type_name).values() if e.required)
-
-
-def _object(children: _Children, required: frozenset[str], is_own: bool) -> Walk:
-    known = children.known
-
-    def walk(value: Any, job: Job) -> Any:
-        if type(value) is not dict:
-            raise Wrong(resources.SHAPE)
-        told: dict[str, Any] = value
-        out: dict[str, Any] = {}
-        for key, item in told.items():
-            try:
-                child = known[key]
-            except KeyError:
-                child = children.made(key)
-            if child is None:
-                continue
-            if child is text:  # the most frequent, without a call
-                if type(item) is str and len(item) <= MAX_TEXT:
-                    out[key] = item
-                    continue
-                raise Wrong(resources.TOO_LONG if type(item) is str else resources.SHAPE)
-            if child is number and type(item) is float and (item > 1 or item < -1):
-                out[key] = item
-                continue
-            made = child(item, job)
-            if made is not None:
-                out[key] = made
-            elif is_own and key in required:
-                _mark_absent(out, key, item)
-        return out or None
-
-    return walk
-
-
-def _mark_absent(out: dict[str, Any], key: str, item: Any) -> None:
-    """Say that a required element is masked, as FHIR does (extension data-absent-reason)."""
-    if type(item) is list:
-        out[key] = [ABSENT]
-    elif type(item) is dict:
-        out[key] = ABSENT
-    else:
-        out[f"_{key}"] = ABSENT
-
-
-def _each(walk: Walk, is_primitive: bool) -> Walk:
-    def walked(value: Any, job: Job) -> Any:
-        if type(value) is not list:
-            raise Wrong(resources.SHAPE)
-        told: list[Any] = value
-        if len(told) == 1:
-            made = walk(told[0], job)
-            return None if made is None else [made]
-        if is_primitive and None in told:  # it keeps its place beside extensions
-            kept = [None if item is None else walk(item, job) for item in told]
-            return kept if any(one is not None for one in kept) else None
-        several: list[Any] = []
-        for item in told:
-            made = walk(item, job)
-            if made is not None:
-                several.append(made)
-        return several or None
-
-    return walked
-
-
-def _own_root(children: _Children, required: frozenset[str], type_name: str, names: Names) -> Walk:
-    """Return the walk of a resource of an own policy: as `_object`, with its pseudonym as id."""
-    name_of, known = names.of, children.known
-
-    def walk(value: Any, job: Job) -> dict[str, Any]:
-        identifier = value.get("id")
-        if not is_id(identifier):
-            raise Wrong(resources.NO_ID)
-        out: dict[str, Any] = {
-            "resourceType": type_name,
-            "id": name_of(type_name, identifier),
-            "meta": PSEUDED,
-        }
-        told: dict[str, Any] = value
-        for key, item in told.items():
-            try:
-                child = known[key]
-            except KeyError:
-                child = children.made(key)
-            if child is None:
-                continue
-            if child is text:
-                if type(item) is str and len(item) <= MAX_TEXT:
-                    out[key] = item
-                    continue
-                raise Wrong(resources.TOO_LONG if type(item) is str else resources.SHAPE)
-            made = child(item, job)
-            if made is not None:
-                out[key] = made
-            elif key in required:
-                _mark_absent(out, key, item)
-        return out
-
-    return walk
 
 
 def _contained(body: Walk, type_name: str) -> Walk:

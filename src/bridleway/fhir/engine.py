@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from bridleway.fhir import resources
 from bridleway.fhir.build import Walks
+from bridleway.fhir.forms import Walk
 from bridleway.fhir.index import DEAD_UNDATED, Index, facts, short
+from bridleway.fhir.numbers import require_not_zero
 from bridleway.fhir.policy import Policy
 from bridleway.fhir.references import is_id, target
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.subjects import patient_of, references_in, subject_text
-from bridleway.fhir.walks import Job, Tools, Walk
+from bridleway.fhir.subjects import patient_of, references_in, subjects_of
+from bridleway.fhir.walks import Tools
 
 MAX_LINE = 16 << 20
 _TAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 _MOST_KEPT = 50_000
-
-# Digits and points become d, so that a run of them is found as fast as a text is searched. A number
-# that has fewer is a double, if it is not so small that it becomes zero.
-_SHAPE = bytes(ord("d") if chr(n) in "0123456789." else n for n in range(256))
-_LONG = b"d" * 16
-_MEMBER = re.compile(rb":(\d[\d.]{15,}(?:[eE][+-]?\d+)?)")
-_FIRST = b":" + _LONG  # where a member's number begins
-_EXPONENT = re.compile(rb"e-\d{3}")
-_SMALL = re.compile(rb":\s*-?[\d.]+[eE]-\d{3}")
-_NEARLY = 15  # digits that every double keeps
 
 
 class Held:
@@ -79,10 +68,15 @@ class Engine:
         released = self.leaves if policy.is_own and index is not None else None
         self.tools = replace(tools, released=released)
         self.walks = Walks(policy, self.tools)
+        self._kinds: dict[str, tuple[Walk | None, tuple[str, ...]]] = {}
+        self._doubts = bool(self.held.names)
         self._people: dict[str, tuple[int, int, str]] = {}
         self._scope = policy.shift_scope
-        self._job = Job()
+        self._subject = tools.forms.subject
+        self._job = tools.forms.Job()
         self.counts = self._job.counts
+        self._require_doubles = tools.forms.require_doubles
+        self._may_vanish = True
 
     def parse(self, line: bytes) -> dict[str, Any]:
         """Read one resource. Raises Wrong."""
@@ -92,13 +86,11 @@ class Engine:
             found = orjson.loads(line)
         except (orjson.JSONDecodeError, RecursionError):
             raise Wrong(resources.UNREADABLE) from None
-        shape = line.translate(_SHAPE)
-        if _LONG in shape:
-            _require_long(line, shape)
+        self._may_vanish = self._require_doubles(line)
         if type(found) is not dict:
             raise Wrong(resources.NO_RESOURCE)
         kind = found.get("resourceType")
-        if type(kind) is not str or not resources.known(kind):
+        if type(kind) is not str or kind not in resources.KNOWN:
             raise Wrong(resources.NO_RESOURCE)
         return found
 
@@ -121,21 +113,23 @@ class Engine:
 
     def require_exact(self, line: bytes) -> None:
         """Refuse the resource just made if a number in it may have been too small for a double."""
-        may_be = self._job.tiny and (_EXPONENT.search(line) is not None or b"E-" in line)
-        if may_be and _SMALL.search(line):
-            _require_exact(line)
+        if self._job.tiny and self._may_vanish:
+            require_not_zero(line)
 
     def anonymise(self, resource: dict[str, Any], file: str = "") -> dict[str, Any]:
         """Return what leaves of a resource. Raises Wrong where nothing may."""
         kind = resource["resourceType"]
-        walk = self.walks.root(kind)
+        try:
+            walk, subjects = self._kinds[kind]
+        except KeyError:
+            walk, subjects = self._kinds[kind] = (self.walks.root(kind), self._subjects(kind))
         if walk is None:
             raise Wrong(resources.NOT_RELEASED)
         job = self._job
         job.resource = resource
         job.tiny = False
-        doubtful = bool(self.held.names) and self._is_doubtful(resource, kind)
-        told = subject_text(resource, kind) if self._scope == "patient" else None
+        doubtful = self._doubts and self._is_doubtful(resource, kind)
+        told = self._subject(resource, subjects)
         known = self._people.get(told) if told is not None else None
         if known is None:
             known = self._about(resource, kind, file)
@@ -173,7 +167,7 @@ class Engine:
         job.local = self._inside(resource, kind)
         if not any(job.local.values()):
             return walk(resource, job)  # type: ignore[no-any-return]
-        counted = job.counts.copy()
+        counted = dict(job.counts)
         made: dict[str, Any] | None = walk(resource, job)
         left = {f"#{one.get('id')}" for one in (made or {}).get("contained") or ()}
         gone = {told for told, name in job.local.items() if name is not None and name not in left}
@@ -183,6 +177,10 @@ class Engine:
             job.counts.update(counted)
             made = walk(resource, job)
         return made
+
+    def _subjects(self, kind: str) -> tuple[str, ...]:
+        """Return the elements by which a type names a patient, where that decides anything."""
+        return subjects_of(kind) if self._scope == "patient" else ()
 
     def looks(self, patient: Mapping[str, Any]) -> bytes:
         """Return what of a Patient would leave besides its year of birth and exact death.
@@ -285,9 +283,11 @@ class Engine:
             )
             if not self.policy.is_own:
                 continue
-            told = f"{kind}/{resource.get('id')}#{one['id']}"
-            name = self.tools.keys.pseudonym("contained", told).hex()
-            local[f"#{one['id']}"] = f"#{name}" if leaves else None
+            name = None
+            if leaves:
+                told = f"{kind}/{resource.get('id')}#{one['id']}"
+                name = f"#{self.tools.keys.pseudonym('contained', told).hex()}"
+            local[f"#{one['id']}"] = name
         return local
 
     def leaves(self, name: bytes) -> bool:
@@ -325,36 +325,3 @@ def _tag(tag: str) -> dict[str, str]:
     if tag in ("PERTURBED", "SUBSTITUTED", "GENERALIZED"):
         return {"code": tag}
     return {"system": _TAGS, "code": tag}
-
-
-def _require_long(line: bytes, shape: bytes) -> None:
-    """Refuse a line with a number of more digits than a double holds, quickly where it can be."""
-    if _LONG in shape.replace(_FIRST, b":"):  # somewhere else than right after a name
-        _require_exact(line)
-        return
-    for found in _MEMBER.finditer(line):
-        told = found[1].decode()
-        try:
-            _require_double(told) if "." in told or "e" in told.lower() else _require_integer(told)
-        except (ValueError, ArithmeticError):  # inside a text
-            continue
-        except Wrong:  # if it is not inside a text, too
-            _require_exact(line)
-
-
-def _require_exact(line: bytes) -> None:
-    """Refuse a line with a number of more digits than a double holds, or too near to zero."""
-    try:
-        json.loads(line, parse_float=_require_double, parse_int=_require_integer)
-    except RecursionError:
-        raise Wrong(resources.TOO_DEEP) from None
-
-
-def _require_double(told: str) -> None:
-    if Decimal(repr(float(told))) != Decimal(told):
-        raise Wrong(resources.NUMBERS)
-
-
-def _require_integer(told: str) -> None:
-    if len(told) > _NEARLY and not -(1 << 63) <= Decimal(told) < 1 << 64:
-        _require_double(told)

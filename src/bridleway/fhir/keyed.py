@@ -16,6 +16,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -23,23 +24,25 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 PSEUDONYM_BYTES = 16
 SECRET_BYTES = 32
 _APART = b"\x1f"  # in no type and no id
+_MOST_KEPT = 1000  # hashes of types; FHIR has 150
 
 
-def mac_under(key: bytes) -> Callable[[bytes], bytes]:
-    """Return HMAC-SHA256 under one key of at most 64 bytes.
+def mac_under(key: bytes, begins: bytes = b"") -> Callable[[bytes], Any]:
+    """Return HMAC-SHA256 under one key of at most 64 bytes, of messages that begin alike.
 
-    Both pads are hashed once, as RFC 2104, section 4, proposes: half the time for short messages.
+    It returns the hash to take digest or hexdigest of. Both pads, and what messages begin with, are
+    hashed once, as RFC 2104, section 4, proposes: half the time for short messages.
     """
     block = key.ljust(hashlib.sha256().block_size, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + begins)
     outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def mac(message: bytes) -> bytes:
+    def mac(message: bytes) -> Any:
         first = inner.copy()
         first.update(message)
         second = outer.copy()
         second.update(first.digest())
-        return second.digest()
+        return second
 
     return mac
 
@@ -54,8 +57,9 @@ class Keys:
     def __init__(self, secret: bytes, source: str = "") -> None:
         self._secret = secret
         self._source = source.encode() + _APART
-        self._name = mac_under(self._derived(b"names"))
-        self._shift = mac_under(self._derived(b"shifts"))
+        self._names = self._derived(b"names")
+        self._macs: dict[str, Callable[[bytes], Any]] = {}
+        self._shift = mac_under(self._derived(b"shifts"), self._source)
 
     def _derived(self, purpose: bytes) -> bytes:
         return HKDF(SHA256(), 32, None, b"bridleway fhir 1 " + purpose).derive(self._secret)
@@ -70,14 +74,32 @@ class Keys:
         """The key of encrypt."""
         return self._derived(b"encryption")
 
+    def naming(self, type_name: str) -> Callable[[str], str]:
+        """Return what gives an id of a type its pseudonym in hexadecimal digits."""
+        mac, digits = self._naming(type_name), 2 * PSEUDONYM_BYTES
+
+        def name(identifier: str) -> str:
+            return mac(identifier.encode()).hexdigest()[:digits]  # type: ignore[no-any-return]
+
+        return name
+
     def pseudonym(self, type_name: str, identifier: str) -> bytes:
         """Return the 16 bytes that stand for a resource everywhere in this project."""
-        told = f"{type_name}\x1f{identifier}".encode()
-        return self._name(self._source + told)[:PSEUDONYM_BYTES]
+        mac = self._naming(type_name)
+        return mac(identifier.encode()).digest()[:PSEUDONYM_BYTES]  # type: ignore[no-any-return]
+
+    def _naming(self, type_name: str) -> Callable[[bytes], Any]:
+        found = self._macs.get(type_name)
+        if found is None:
+            if len(self._macs) >= _MOST_KEPT:
+                self._macs.clear()
+            begins = self._source + type_name.encode() + _APART
+            found = self._macs[type_name] = mac_under(self._names, begins)
+        return found
 
     def shift(self, scope: bytes, days: int) -> int:
         """Return whole days from -days to days, the same for the same scope."""
-        return int.from_bytes(self._shift(self._source + scope)[:16]) % (2 * days + 1) - days
+        return int.from_bytes(self._shift(scope).digest()[:16]) % (2 * days + 1) - days
 
 
 def forgotten() -> bytes:

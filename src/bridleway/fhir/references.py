@@ -6,24 +6,19 @@ FHIR R4, sections 2.3.0 (references) and 2.36.4 (resolving in Bundles).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from bridleway.fhir import r4, resources
+from bridleway.fhir.forms import Job, Walk
+from bridleway.fhir.keyed import Keys
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import Job, Tools, Walk
+from bridleway.fhir.walks import Tools
 
 _LITERAL = re.compile(
     r"(?:https?://[^\s?]*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})"
     r"(?:/_history/[A-Za-z0-9\-.]{1,64})?"
 )
-ABSENT: dict[str, Any] = {
-    "extension": [
-        {
-            "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
-            "valueCode": "masked",
-        }
-    ]
-}
 _RESOURCES = frozenset(r4.resource_types())
 _MOST_LETTERS = 64
 _MOST_KEPT = 50_000
@@ -56,20 +51,41 @@ def target(reference: object) -> tuple[str, str] | None:
 
 
 class Names:
-    """Pseudonyms by `Type/id`, remembered: what is referred to has a line of its own, too."""
+    """Pseudonyms as 32 hexadecimal digits, remembered: what is referred to has a line of its own,
+    too."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._pseudonym = tools.keys.pseudonym
-        self._known: dict[str, str] = {}
+    def __init__(self, keys: Keys) -> None:
+        self._naming = keys.naming
+        self._types: dict[str, tuple[dict[str, str], Callable[[str], str]]] = {}
+        self._count = 0
+
+    def of_type(self, type_name: str) -> tuple[dict[str, str], Callable[[Any], str]]:
+        """Return what is known of a type's ids, and what names one that is not. It raises Wrong."""
+
+        def first(identifier: Any) -> str:
+            if not is_id(identifier):
+                raise Wrong(resources.NO_ID)
+            return self.of(type_name, identifier)
+
+        return self._type(type_name)[0], first
+
+    def _type(self, type_name: str) -> tuple[dict[str, str], Callable[[str], str]]:
+        found = self._types.get(type_name)
+        if found is None:
+            found = self._types[type_name] = ({}, self._naming(type_name))
+        return found
 
     def of(self, type_name: str, identifier: str) -> str:
-        """Return a resource's pseudonym as 32 hexadecimal digits."""
-        told = f"{type_name}/{identifier}"
-        found = self._known.get(told)
+        """Return the pseudonym of a type and id."""
+        known, naming = self._type(type_name)
+        found = known.get(identifier)
         if found is None:
-            if len(self._known) >= _MOST_KEPT:
-                self._known.clear()
-            found = self._known[told] = self._pseudonym(type_name, identifier).hex()
+            if self._count >= _MOST_KEPT:
+                self._count = 0
+                for some, _ in self._types.values():
+                    some.clear()
+            self._count += 1
+            found = known[identifier] = naming(identifier)
         return found
 
 
@@ -79,12 +95,6 @@ def own_reference(tools: Tools, names: Names) -> Walk:
     A reference to a resource that does not leave is left out and counted.
     """
     known: dict[str, dict[str, str] | None] = {}
-
-    def walk(value: Any, job: Job) -> Any:
-        try:
-            return known[value["reference"]]
-        except (KeyError, TypeError, IndexError):
-            return first(value, job)
 
     def first(value: Any, job: Job) -> Any:
         if type(value) is not dict:
@@ -114,4 +124,4 @@ def own_reference(tools: Tools, names: Names) -> Walk:
         known[told] = {"reference": f"{found[0]}/{name}"}
         return known[told]
 
-    return walk
+    return tools.forms.reference(known, first)

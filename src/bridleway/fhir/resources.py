@@ -5,12 +5,14 @@ from __future__ import annotations
 from bridleway.fhir import r4
 
 MOST_DEEP = 100
-_KNOWN = frozenset(r4.resource_types())
+MAX_TEXT = 1 << 20  # FHIR R4, section 2.24.0.1: strings shall not exceed 1 MB
+TINY = 1e-290
+KNOWN = frozenset(r4.resource_types())
 
 
 def known(kind: str) -> bool:
     """Tell whether FHIR R4 has a type of resource."""
-    return kind in _KNOWN
+    return kind in KNOWN
 
 
 class Wrong(Exception):

@@ -45,7 +45,8 @@ EVENTS: Mapping[str, Event] = {
 
 
 @cache
-def _elements(type_name: str) -> tuple[str, ...]:
+def subjects_of(type_name: str) -> tuple[str, ...]:
+    """Return the elements by which a type of resource names its patient, the first that counts."""
     known = r4.elements(type_name)
     return tuple(name for name in _NAMES if name in known and known[name].type == "Reference")
 
@@ -58,7 +59,7 @@ def patient_of(resource: Mapping[str, Any]) -> str | None:
         return found if type(found) is str else None
     if type(type_name) is not str:
         return None
-    for name in _elements(type_name):
+    for name in subjects_of(type_name):
         one = resource.get(name)
         told = one.get("reference") if type(one) is dict else None
         if type(told) is str and told.startswith("Patient/") and is_id(told[8:]):
@@ -67,19 +68,6 @@ def patient_of(resource: Mapping[str, Any]) -> str | None:
             found = _pointed(one)
             if found is not None:
                 return found
-    return None
-
-
-def subject_text(resource: Mapping[str, Any], type_name: str) -> str | None:
-    """Return the reference by which a resource names its patient, where that is quickly said.
-
-    Equal texts mean the same patient.
-    """
-    for name in _elements(type_name):
-        one = resource.get(name)
-        if one is not None:
-            told = one.get("reference") if type(one) is dict else None
-            return told if type(told) is str and told.startswith("Patient/") else None
     return None
 
 

@@ -7,9 +7,10 @@ import re
 from typing import Any
 
 from bridleway.fhir import r4, resources
+from bridleway.fhir.forms import Job, Walk
 from bridleway.fhir.policy import Rule, wrong_policy
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import Job, Spot, Tools, Walk
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "cryptoHash"
 SETTINGS = frozenset({"truncateToMaxLength"})

@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bridleway.fhir import resources
-from bridleway.fhir.dates import moved, ordinals, parsed, texts
+from bridleway.fhir.dates import ordinals, parsed, texts
+from bridleway.fhir.forms import Job, Walk
 from bridleway.fhir.methods import redact
 from bridleway.fhir.policy import Rule
-from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import Job, Spot, Tools, Walk
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "dateShift"
 SETTINGS: frozenset[str] = frozenset()
@@ -32,7 +31,7 @@ def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:
         return None if tools.is_own else keep.leaf(spot, rule, tools)
     if not tools.is_own:
         return _as_microsoft(redact.leaf(spot, rule, tools), tools)
-    return _instant if spot.type == "instant" else _date
+    return tools.forms.instant if spot.type == "instant" else tools.forms.date
 
 
 def tag(spot: Spot, tools: Tools) -> str:
@@ -43,20 +42,6 @@ def tag(spot: Spot, tools: Tools) -> str:
 def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
     """Walk the parts."""
     return NotImplemented
-
-
-def _date(value: Any, job: Job) -> str:
-    try:
-        return texts[ordinals[value[:10]] + job.shift]
-    except Exception:  # a partial date, or none: said in words, or rejected
-        return moved(value, job.shift)
-
-
-def _instant(value: Any, job: Job) -> str:
-    try:
-        return texts[ordinals[value[:10]] + job.shift] + "T00:00:00Z"
-    except TypeError:
-        raise Wrong(resources.SHAPE) from None
 
 
 def _as_microsoft(redacted: Walk | None, tools: Tools) -> Walk:

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from bridleway.fhir import resources
+from bridleway.fhir.forms import Job, Walk
 from bridleway.fhir.policy import Rule, wrong_policy
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import Job, Spot, Tools, Walk
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "encrypt"
 SETTINGS: frozenset[str] = frozenset()

@@ -11,17 +11,19 @@ import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from bridleway.fhir import resources
 from bridleway.fhir.dates import parsed
+from bridleway.fhir.forms import Forms, Job, Walk, keeping
+from bridleway.fhir.forms.plain import text
 from bridleway.fhir.methods import substitute
 from bridleway.fhir.paths.compiled import compile_expression, compile_test
 from bridleway.fhir.paths.grammar import parse
 from bridleway.fhir.policy import Rule, wrong_policy
 from bridleway.fhir.r4 import PRIMITIVES
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import KEEPS, Code, Job, Spot, Tools, Walk, moment, text
+from bridleway.fhir.walks import Code, Spot, Tools, moment
 
 NAME = "generalize"
 SETTINGS = frozenset(
@@ -107,10 +109,10 @@ def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
     def released(system: str, code: str) -> Code | None:
         return codes.get((system, code), (system, code) if keeps else None)
 
-    one = coding(released)
+    one = coding(tools.forms, released)
     if spot.type == "Coding":
         return one if other is None else _or_else(one, other)
-    walked = concept(one)
+    walked = concept(tools.forms, one)
     return walked if other is None else _or_else(walked, other)
 
 
@@ -125,21 +127,16 @@ def _or_else(walk: Walk, other: Any) -> Walk:
 _MOST_KEPT = 100_000
 # For a walk of one element, that of a list of such, where it is quicker than one after another.
 LISTS: WeakKeyDictionary[Walk, Walk] = WeakKeyDictionary()
+_CODINGS: WeakSet[Walk] = WeakSet()
 
 
-def coding(released: Callable[[str, str], Code | None]) -> Walk:
+def coding(forms: Forms, released: Callable[[str, str], Code | None]) -> Walk:
     """Return the walk of a Coding that lets out system and code alone, as `released` says.
 
     Equal codes share one result, which nobody changes: most of clinical data is the same few
     thousand codes again.
     """
-    made: dict[Code, dict[str, str] | None] = {}
-
-    def walk(value: Any, job: Job) -> Any:
-        try:
-            return made[value["system"], value["code"]]
-        except (KeyError, TypeError, IndexError):
-            return first(value, job)
+    known: dict[Code, dict[str, str] | None] = {}
 
     def first(value: Any, job: Job) -> Any:
         if type(value) is not dict:
@@ -148,27 +145,26 @@ def coding(released: Callable[[str, str], Code | None]) -> Walk:
             job.counts["codes-without-system"] += 1
             return None  # words of somebody's own, in no vocabulary
         system, code = text(value["system"], job), text(value["code"], job)
-        if len(made) >= _MOST_KEPT:
-            made.clear()
+        if len(known) >= _MOST_KEPT:
+            known.clear()
         found = released(system, code)
-        made[system, code] = None if found is None else {"system": found[0], "code": found[1]}
-        return made[system, code]
+        known[system, code] = None if found is None else {"system": found[0], "code": found[1]}
+        return known[system, code]
 
-    return walk
+    made = forms.coding(known, first)
+    _CODINGS.add(made)
+    return made
 
 
-def concept(one: Walk) -> Walk:
+def is_coding(walk: Walk | None) -> bool:
+    """Tell whether a walk lets out system and code of a Coding alone."""
+    return walk in _CODINGS
+
+
+def concept(forms: Forms, one: Walk) -> Walk:
     """Return the walk of a CodeableConcept that lets out its codings alone."""
     alone: dict[Code, dict[str, Any] | None] = {}
     listed: dict[Code, list[Any] | None] = {}
-
-    def walk_list(value: Any, job: Job) -> Any:
-        try:
-            (single,) = value
-            (told,) = single["coding"]
-            return listed[told["system"], told["code"]]
-        except (KeyError, TypeError, ValueError):
-            return first_list(value, job)
 
     def first_list(value: Any, job: Job) -> Any:
         if type(value) is not list:
@@ -181,13 +177,6 @@ def concept(one: Walk) -> Walk:
                     listed.clear()
                 listed[told["system"], told["code"]] = made
         return made
-
-    def walk(value: Any, job: Job) -> Any:
-        try:
-            (single,) = value["coding"]
-            return alone[single["system"], single["code"]]
-        except (KeyError, TypeError, ValueError):
-            return first(value, job)
 
     def first(value: Any, job: Job) -> Any:
         if type(value) is not dict:
@@ -206,7 +195,8 @@ def concept(one: Walk) -> Walk:
             alone[codings[0]["system"], codings[0]["code"]] = made
         return made
 
-    LISTS[walk] = walk_list
+    walk = forms.concept(alone, first)
+    LISTS[walk] = forms.concepts(listed, first_list)
     return walk
 
 
@@ -234,7 +224,7 @@ def _by_cases(spot: Spot, rule: Rule, tools: Tools) -> Walk:
     if rule.settings.get("otherValues") == "substitute":
         other = substitute.constant(rule, spot.type)
     expected = PRIMITIVES[spot.type]
-    kept = KEEPS[expected]
+    kept = keeping(tools.forms, expected)
 
     def walk(value: Any, job: Job) -> Any:
         kept(value, job)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridleway.fhir.forms import Job, Walk
 from bridleway.fhir.policy import Rule
-from bridleway.fhir.walks import Job, Spot, Tools, Walk
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "overwrite"
 SETTINGS = frozenset({"value"})

@@ -10,9 +10,11 @@ import math
 import random
 from typing import Any
 
+from bridleway.fhir.forms import Job, Walk
+from bridleway.fhir.forms.plain import number
 from bridleway.fhir.policy import Rule, wrong_policy
 from bridleway.fhir.r4 import PRIMITIVES
-from bridleway.fhir.walks import Job, Spot, Tools, Walk, number
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "perturb"
 SETTINGS = frozenset({"span", "rangeType", "roundTo"})

@@ -6,10 +6,11 @@ import hmac
 from typing import Any
 
 from bridleway.fhir import r4, resources
+from bridleway.fhir.forms import Job, Walk
 from bridleway.fhir.methods.crypto_hash import split
 from bridleway.fhir.policy import Rule
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import Job, Spot, Tools, Walk
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "pseudonymize"
 SETTINGS = frozenset({"domain", "namespace", "domain-prefix"})

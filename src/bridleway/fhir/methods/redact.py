@@ -13,9 +13,11 @@ from typing import Any
 
 from bridleway.fhir import resources
 from bridleway.fhir.dates import OLDEST, parsed, tells_age
+from bridleway.fhir.forms import Job, Walk
+from bridleway.fhir.forms.plain import number
 from bridleway.fhir.policy import Rule
 from bridleway.fhir.resources import Wrong
-from bridleway.fhir.walks import Job, Spot, Tools, Walk, number
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "redact"
 SETTINGS: frozenset[str] = frozenset()

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from bridleway.fhir import r4
+from bridleway.fhir.forms import Job, Walk
 from bridleway.fhir.policy import Rule, wrong_policy
-from bridleway.fhir.walks import KEEPS, Job, Spot, Tools, Walk
+from bridleway.fhir.walks import Spot, Tools
 
 NAME = "substitute"
 SETTINGS = frozenset({"replaceWith"})
@@ -40,7 +41,7 @@ def constant(rule: Rule, type_name: str) -> Any:
 def _fits(told: Any, expected: type) -> bool:
     if expected is float:
         return type(told) in (int, float)
-    return type(told) is expected and expected in KEEPS
+    return type(told) is expected
 
 
 def leaf(spot: Spot, rule: Rule | None, tools: Tools) -> Walk | None:

@@ -1,0 +1,1 @@
+"""Bridleway's simplest FHIR walks in C; `bridleway.fhir.forms` finds and uses them."""

@@ -1,0 +1,402 @@
+# cython: language_level=3, boundscheck=True, initializedcheck=False
+"""The walks that nearly every value takes, in C: what `bridleway/fhir/forms/plain.py` has in Python.
+
+Same names, same results; `tests/fhir/test_compiled.py` compares them. A walk here is an object with
+a method that C calls without Python; walks from elsewhere are wrapped once, by `native`.
+"""
+
+from collections import Counter
+
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_GET_LENGTH, PyUnicode_Substring
+from libc.string cimport memchr
+
+from bridleway.fhir import resources
+from bridleway.fhir.dates import moved, ordinals, texts
+from bridleway.fhir.forms.plain import mark_absent
+from bridleway.fhir.numbers import LONG, require_double
+from bridleway.fhir.resources import MAX_TEXT, TINY, Wrong
+
+cdef extern from *:
+    const char *_BUILT_FOR "BUILT_FOR"
+
+cdef extern from "Python.h":
+    int Py_EnterRecursiveCall(const char *where) except -1
+    void Py_LeaveRecursiveCall()
+
+cdef Py_ssize_t _MAX_TEXT = MAX_TEXT
+cdef Py_ssize_t _LONG = LONG
+cdef double _TINY = TINY
+cdef object _ORDINALS = ordinals
+cdef object _TEXTS = texts
+
+
+cdef class Job:
+    """What is known about the resource that is being walked."""
+
+    cdef public object resource
+    cdef public long shift
+    cdef public long year
+    cdef public bint tiny
+    cdef public object local
+    cdef public set tags
+    cdef public object counts
+
+    def __init__(self):
+        self.local = {}
+        self.tags = set()
+        self.counts = Counter()
+
+
+cdef class Walk:
+    """What takes a value and the job, and returns what leaves in the value's place."""
+
+    cdef object __weakref__
+
+    cdef object go(self, object value, Job job):
+        raise NotImplementedError
+
+    def __call__(self, object value, Job job not None):
+        return self.go(value, job)
+
+
+cdef class _Foreign(Walk):
+    """A walk that is written in Python."""
+
+    cdef object walk
+
+    def __init__(self, walk):
+        self.walk = walk
+
+    cdef object go(self, object value, Job job):
+        return self.walk(value, job)
+
+
+cdef inline Walk _native(object walk):
+    return <Walk>walk if isinstance(walk, Walk) else _Foreign(walk)
+
+
+def native(walk):
+    """Return a walk as these forms call it best."""
+    return None if walk is None else _native(walk)
+
+
+cdef class _Text(Walk):
+    cdef object go(self, object value, Job job):
+        if type(value) is not str:
+            raise Wrong(resources.SHAPE)
+        if PyUnicode_GET_LENGTH(value) > _MAX_TEXT:
+            raise Wrong(resources.TOO_LONG)
+        return value
+
+
+cdef class _Truth(Walk):
+    cdef object go(self, object value, Job job):
+        if value is not True and value is not False:
+            raise Wrong(resources.SHAPE)
+        return value
+
+
+cdef class _WholeNumber(Walk):
+    cdef object go(self, object value, Job job):
+        if type(value) is not int:
+            raise Wrong(resources.SHAPE)
+        return value
+
+
+cdef class _Number(Walk):
+    cdef object go(self, object value, Job job):
+        if type(value) is float:
+            if -_TINY < <double>value < _TINY:
+                job.tiny = True
+        elif type(value) is not int:
+            raise Wrong(resources.SHAPE)
+        elif not value:
+            job.tiny = True
+        return value
+
+
+cdef inline object _moved(object value, Job job):
+    """Return the text of a whole date's day moved, None for what is none or not met before."""
+    cdef PyObject *day
+    cdef PyObject *made
+    if type(value) is not str or PyUnicode_GET_LENGTH(value) < 10:
+        return None
+    day = PyDict_GetItemWithError(_ORDINALS, PyUnicode_Substring(value, 0, 10))
+    if day is NULL:
+        return None
+    made = PyDict_GetItemWithError(_TEXTS, <long>(<object>day) + job.shift)
+    return None if made is NULL else <object>made
+
+
+cdef class _Date(Walk):
+    cdef object go(self, object value, Job job):
+        made = _moved(value, job)
+        return moved(value, job.shift) if made is None else made
+
+
+cdef class _Instant(Walk):
+    cdef object go(self, object value, Job job):
+        if type(value) is not str:
+            raise Wrong(resources.SHAPE)
+        made = _moved(value, job)
+        if made is None:
+            made = texts[ordinals[value[:10]] + job.shift]
+        return <str>made + "T00:00:00Z"
+
+
+cdef class _Parts(Walk):
+    """What `fields` and `root` have in common."""
+
+    cdef object children
+    cdef dict walks  # of walks and None alone
+    cdef object required
+    cdef bint is_own
+
+    def __init__(self, children, required, bint is_own):
+        self.children = children
+        self.walks = {}
+        self.required = required
+        self.is_own = is_own
+
+    cdef Walk found(self, str key):
+        """Return the walk of an element that is met for the first time."""
+        known = self.children.known
+        made = known[key] if key in known else self.children.made(key)
+        cdef Walk walk = None if made is None else _native(made)
+        if key in known:  # others are not kept: there is no end of them
+            self.walks[key] = walk
+        return walk
+
+    cdef int fill(self, dict told, dict out, Job job) except -1:
+        """Put what leaves of each element into out."""
+        cdef PyObject *found
+        cdef Walk child
+        cdef object made
+        Py_EnterRecursiveCall(b" while elements are walked")
+        try:
+            for key, item in told.items():
+                found = PyDict_GetItemWithError(self.walks, key)
+                child = self.found(key) if found is NULL else <Walk>found
+                if child is None:
+                    continue
+                made = child.go(item, job)
+                if made is not None:
+                    out[key] = made
+                elif self.is_own and key in self.required:
+                    mark_absent(out, key, item)
+        finally:
+            Py_LeaveRecursiveCall()
+        return 0
+
+
+cdef class _Fields(_Parts):
+    cdef object go(self, object value, Job job):
+        cdef dict out
+        if type(value) is not dict:
+            raise Wrong(resources.SHAPE)
+        out = {}
+        self.fill(<dict>value, out, job)
+        return out or None
+
+
+cdef class _Root(_Parts):
+    cdef str type_name
+    cdef dict known_names
+    cdef object first
+    cdef object meta
+
+    def __init__(self, children, required, type_name, dict known_names not None, first, meta):
+        _Parts.__init__(self, children, required, True)
+        self.type_name = type_name
+        self.known_names = known_names
+        self.first = first
+        self.meta = meta
+
+    cdef object go(self, object value, Job job):
+        cdef dict told = value
+        cdef PyObject *name = NULL
+        identifier = told.get("id")
+        if type(identifier) is str:
+            name = PyDict_GetItemWithError(self.known_names, identifier)
+        cdef dict out = {
+            "resourceType": self.type_name,
+            "id": self.first(identifier) if name is NULL else <object>name,
+            "meta": self.meta,
+        }
+        self.fill(told, out, job)
+        return out
+
+
+cdef class _Each(Walk):
+    cdef Walk walk
+    cdef bint is_primitive
+
+    def __init__(self, walk, bint is_primitive):
+        self.walk = _native(walk)
+        self.is_primitive = is_primitive
+
+    cdef object go(self, object value, Job job):
+        cdef list told, out
+        cdef object made
+        cdef bint keeps_places = False, some = False
+        if type(value) is not list:
+            raise Wrong(resources.SHAPE)
+        told = value
+        if len(told) == 1:
+            made = self.walk.go(told[0], job)
+            return None if made is None else [made]
+        if self.is_primitive:
+            for item in told:
+                if item is None:  # it keeps its place beside extensions
+                    keeps_places = True
+        out = []
+        for item in told:
+            made = None if keeps_places and item is None else self.walk.go(item, job)
+            if made is not None:
+                some = True
+                out.append(made)
+            elif keeps_places:
+                out.append(None)
+        return out if some else None
+
+
+cdef class _Reference(Walk):
+    cdef dict known
+    cdef object first
+
+    def __init__(self, dict known not None, first):
+        self.known = known
+        self.first = first
+
+    cdef object go(self, object value, Job job):
+        cdef PyObject *told
+        cdef PyObject *found
+        if type(value) is dict:
+            told = PyDict_GetItemWithError(<dict>value, "reference")
+            if told is not NULL and type(<object>told) is str:
+                found = PyDict_GetItemWithError(self.known, <object>told)
+                if found is not NULL:
+                    return <object>found
+        return self.first(value, job)
+
+
+cdef inline object _single(object value):
+    """Return the one item of a list, None for what is no such list."""
+    if type(value) is list and len(<list>value) == 1:
+        return (<list>value)[0]
+    return None
+
+
+cdef class _ByCode(Walk):
+    """What `coding`, `concept` and `concepts` have in common."""
+
+    cdef dict known
+    cdef object first
+
+    def __init__(self, dict known not None, first):
+        self.known = known
+        self.first = first
+
+    cdef object of(self, object one, object value, Job job):
+        """Return what is known of a Coding, else what `first` says of the value that it is in."""
+        cdef PyObject *system
+        cdef PyObject *code
+        cdef PyObject *found
+        if type(one) is dict:
+            system = PyDict_GetItemWithError(<dict>one, "system")
+            code = PyDict_GetItemWithError(<dict>one, "code")
+            if (
+                system is not NULL and code is not NULL
+                and type(<object>system) is str and type(<object>code) is str
+            ):
+                found = PyDict_GetItemWithError(self.known, (<object>system, <object>code))
+                if found is not NULL:
+                    return <object>found
+        return self.first(value, job)
+
+
+cdef class _Coding(_ByCode):
+    cdef object go(self, object value, Job job):
+        return self.of(value, value, job)
+
+
+cdef class _Concept(_ByCode):
+    cdef object go(self, object value, Job job):
+        one = _single((<dict>value).get("coding")) if type(value) is dict else None
+        return self.of(one, value, job)
+
+
+cdef class _Concepts(_ByCode):
+    cdef object go(self, object value, Job job):
+        one = _single(value)
+        one = _single((<dict>one).get("coding")) if type(one) is dict else None
+        return self.of(one, value, job)
+
+
+def subject(dict resource not None, tuple names not None):
+    """Return the reference by which a resource names its patient, where that is quickly said."""
+    cdef PyObject *one
+    for name in names:
+        one = PyDict_GetItemWithError(resource, name)
+        if one is not NULL and <object>one is not None:
+            told = (<dict>one).get("reference") if type(<object>one) is dict else None
+            return told if type(told) is str and (<str>told).startswith("Patient/") else None
+    return None
+
+
+def require_doubles(bytes line not None):
+    """Refuse a line of JSON in which a long number is none that a double holds. Raises Wrong.
+
+    Returns whether a number may be so near to zero that it was read as zero.
+    """
+    cdef const char *at = line
+    cdef const char *end = at + len(line)
+    cdef const char *begin
+    cdef Py_ssize_t run, longest
+    cdef bint may_vanish = False
+    while at < end:
+        if at[0] == b'"':
+            at = _after_text(at + 1, end)
+        elif b"0" <= at[0] <= b"9":
+            begin, run, longest = at, 0, 0
+            while at < end and (
+                b"0" <= at[0] <= b"9" or at[0] in (b".", b"e", b"E", b"+", b"-")
+            ):
+                run = run + 1 if b"0" <= at[0] <= b"9" or at[0] == b"." else 0
+                longest = max(longest, run)
+                if at[0] == b"-":  # of an exponent
+                    may_vanish = True
+                at += 1
+            if longest >= _LONG:
+                if begin > <const char *>line and begin[-1] == b"-":
+                    begin -= 1
+                require_double(begin[: at - begin].decode("ascii"))
+        else:
+            at += 1
+    return may_vanish
+
+
+cdef const char *_after_text(const char *at, const char *end) noexcept:
+    """Return where a text's closing quote is followed, from after its opening one."""
+    cdef const char *quote
+    cdef const char *back
+    while at < end:
+        quote = <const char *>memchr(at, b'"', end - at)
+        if quote is NULL:
+            return end
+        back = quote
+        while back > at and back[-1] == b"\\":
+            back -= 1
+        if (quote - back) % 2 == 0:
+            return quote + 1
+        at = quote + 1
+    return end
+
+
+BUILT_FOR = _BUILT_FOR.decode("ascii")  # SHA-256 of the text of plain.py
+text, truth, whole_number, number = _Text(), _Truth(), _WholeNumber(), _Number()
+date, instant = _Date(), _Instant()
+fields, root, each, reference = _Fields, _Root, _Each, _Reference
+coding, concept, concepts = _Coding, _Concept, _Concepts

@@ -1,0 +1,91 @@
+"""The simplest walks, of which there are two sets: in Python, and in C where somebody built them.
+
+Which one works is decided here, once. A set in C serves only the very text of `plain.py` for which
+it was built and tested: after a change of that file it rests until it is built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from bridleway.fhir.forms import plain
+from bridleway.fhir.forms.plain import Children, Job, Walk
+
+__all__ = ["Children", "Forms", "Job", "Walk", "best", "built", "keeping"]
+
+_BUILT = "bridleway_compiled.forms"
+SWITCH = "BRIDLEWAY_COMPILED"  # 0 in the environment: in Python, whatever is built
+
+
+class Forms(Protocol):
+    """A set of walks; `plain` says what each does."""
+
+    Job: type[Job]
+    text: Walk
+    truth: Walk
+    whole_number: Walk
+    number: Walk
+    date: Walk
+    instant: Walk
+
+    def native(self, walk: Walk | None) -> Walk | None: ...
+
+    def fields(self, children: Children, required: Collection[str], is_own: bool) -> Walk: ...
+
+    def root(
+        self,
+        children: Children,
+        required: Collection[str],
+        type_name: str,
+        known_names: Mapping[str, str],
+        first: Callable[[Any], str],
+        meta: Mapping[str, Any],
+    ) -> Walk: ...
+
+    def each(self, walk: Walk, is_primitive: bool) -> Walk: ...
+
+    def reference(self, known: Mapping[str, Any], first: Walk) -> Walk: ...
+
+    def coding(self, known: Mapping[tuple[str, str], Any], first: Walk) -> Walk: ...
+
+    def concept(self, known: Mapping[tuple[str, str], Any], first: Walk) -> Walk: ...
+
+    def concepts(self, known: Mapping[tuple[str, str], Any], first: Walk) -> Walk: ...
+
+    def subject(self, resource: Mapping[str, Any], names: tuple[str, ...]) -> str | None: ...
+
+    def require_doubles(self, line: bytes) -> bool: ...
+
+
+def best() -> Forms:
+    """Return the quicker set that may work here."""
+    made = built()
+    return made if made is not None and os.environ.get(SWITCH) != "0" else in_python()
+
+
+def in_python() -> Forms:
+    """Return the set in Python."""
+    return plain  # type: ignore[return-value]
+
+
+@cache
+def built() -> Forms | None:
+    """Return the set in C, None where there is none for this version of Bridleway."""
+    try:
+        made: Any = importlib.import_module(_BUILT)
+    except ImportError:
+        return None
+    here = hashlib.sha256(Path(plain.__file__).read_bytes()).hexdigest()
+    return made if here == made.BUILT_FOR else None
+
+
+def keeping(forms: Forms, kind: type) -> Walk:
+    """Return the walk that keeps values of one kind of JSON: str, bool, int or float."""
+    found = {str: forms.text, bool: forms.truth, int: forms.whole_number, float: forms.number}
+    return found[kind]

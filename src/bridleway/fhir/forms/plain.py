@@ -1,0 +1,289 @@
+"""The walks that nearly every value takes, in Python.
+
+`compiled/` has them in C, where somebody built it: the same names, the same results. What is slow
+and seldom (the first time that a code or a reference is met) is written once, elsewhere, and given
+to them as `first`. Every walk takes a value and the job, returns what leaves in the value's place,
+None for nothing, and raises Wrong where the value is not what its type says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol
+
+from bridleway.fhir import resources
+from bridleway.fhir.dates import moved, ordinals, texts
+from bridleway.fhir.numbers import require_doubles as require_doubles
+from bridleway.fhir.resources import MAX_TEXT, TINY, Wrong
+
+ABSENT: dict[str, Any] = {
+    "extension": [
+        {
+            "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+            "valueCode": "masked",
+        }
+    ]
+}
+
+
+class Job:
+    """What is known about the resource that is being walked.
+
+    shift: days; year: the year of the patient's death, else of the job's `as_of`, from which ages
+    are taken; local: references that this resource or its Bundle resolves itself; tags: labels of
+    what was done; tiny: a number so near to zero was kept that it may have been another; counts by
+    words.
+    """
+
+    __slots__ = ("counts", "local", "resource", "shift", "tags", "tiny", "year")
+
+    def __init__(self) -> None:
+        self.resource: Any = None
+        self.shift = 0
+        self.year = 0
+        self.tiny = False
+        self.local: dict[str, str | None] = {}
+        self.tags: set[str] = set()
+        self.counts: Counter[str] = Counter()
+
+
+Walk = Callable[[Any, Job], Any]
+
+
+class Children(Protocol):
+    """The walks of a place's elements by name; `made` makes one that is met for the first time."""
+
+    known: dict[str, Walk | None]
+
+    def made(self, key: str) -> Walk | None: ...
+
+
+def text(value: Any, job: Job) -> Any:
+    """Keep a text."""
+    if type(value) is not str:
+        raise Wrong(resources.SHAPE)
+    if len(value) > MAX_TEXT:
+        raise Wrong(resources.TOO_LONG)
+    return value
+
+
+def truth(value: Any, job: Job) -> Any:
+    """Keep true or false."""
+    if value is not True and value is not False:
+        raise Wrong(resources.SHAPE)
+    return value
+
+
+def whole_number(value: Any, job: Job) -> Any:
+    """Keep an integer."""
+    if type(value) is not int:
+        raise Wrong(resources.SHAPE)
+    return value
+
+
+def number(value: Any, job: Job) -> Any:
+    """Keep a decimal."""
+    if type(value) is not float and type(value) is not int:
+        raise Wrong(resources.SHAPE)
+    if -TINY < value < TINY:
+        job.tiny = True
+    return value
+
+
+def date(value: Any, job: Job) -> str:
+    """Move a date by the job's shift, its time left out; a partial one keeps its precision."""
+    try:
+        return texts[ordinals[value[:10]] + job.shift]
+    except Exception:  # a partial date, or none: said in words, or rejected
+        return moved(value, job.shift)
+
+
+def instant(value: Any, job: Job) -> str:
+    """Move an instant by the job's shift, to midnight."""
+    try:
+        return texts[ordinals[value[:10]] + job.shift] + "T00:00:00Z"
+    except TypeError:
+        raise Wrong(resources.SHAPE) from None
+
+
+def native(walk: Walk | None) -> Walk | None:
+    """Return a walk as these forms call it best: here, as it is."""
+    return walk
+
+
+def fields(children: Children, required: Collection[str], is_own: bool) -> Walk:
+    """Return the walk of an element that has parts.
+
+    required: of an own policy, the elements whose absence is said (extension data-absent-reason).
+    """
+    known = children.known
+
+    def walk(value: Any, job: Job) -> Any:
+        if type(value) is not dict:
+            raise Wrong(resources.SHAPE)
+        told: dict[str, Any] = value
+        out: dict[str, Any] = {}
+        for key, item in told.items():
+            try:
+                child = known[key]
+            except KeyError:
+                child = children.made(key)
+            if child is None:
+                continue
+            if child is text:  # the most frequent, without a call
+                if type(item) is str and len(item) <= MAX_TEXT:
+                    out[key] = item
+                    continue
+                raise Wrong(resources.TOO_LONG if type(item) is str else resources.SHAPE)
+            if child is number and type(item) is float and (item > 1 or item < -1):
+                out[key] = item
+                continue
+            made = child(item, job)
+            if made is not None:
+                out[key] = made
+            elif is_own and key in required:
+                mark_absent(out, key, item)
+        return out or None
+
+    return walk
+
+
+def root(
+    children: Children,
+    required: Collection[str],
+    type_name: str,
+    known_names: Mapping[str, str],
+    first: Callable[[Any], str],
+    meta: Mapping[str, Any],
+) -> Walk:
+    """Return the walk of a resource of an own policy: as `fields`, with its pseudonym as id.
+
+    known_names: pseudonyms by id; first: gives one to an id that is not in there, or raises Wrong.
+    """
+    known = children.known
+
+    def walk(value: Any, job: Job) -> dict[str, Any]:
+        told: dict[str, Any] = value
+        try:
+            name = known_names[told["id"]]
+        except (KeyError, TypeError):
+            name = first(told.get("id"))
+        out: dict[str, Any] = {"resourceType": type_name, "id": name, "meta": meta}
+        for key, item in told.items():
+            try:
+                child = known[key]
+            except KeyError:
+                child = children.made(key)
+            if child is None:
+                continue
+            if child is text:
+                if type(item) is str and len(item) <= MAX_TEXT:
+                    out[key] = item
+                    continue
+                raise Wrong(resources.TOO_LONG if type(item) is str else resources.SHAPE)
+            made = child(item, job)
+            if made is not None:
+                out[key] = made
+            elif key in required:
+                mark_absent(out, key, item)
+        return out
+
+    return walk
+
+
+def subject(resource: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    """Return the reference by which a resource names its patient, where that is quickly said.
+
+    names: the elements that may. Equal texts mean the same patient.
+    """
+    for name in names:
+        one = resource.get(name)
+        if one is not None:
+            told = one.get("reference") if type(one) is dict else None
+            return told if type(told) is str and told.startswith("Patient/") else None
+    return None
+
+
+def mark_absent(out: dict[str, Any], key: str, item: Any) -> None:
+    """Say that a required element is masked, as FHIR does (extension data-absent-reason)."""
+    if type(item) is list:
+        out[key] = [ABSENT]
+    elif type(item) is dict:
+        out[key] = ABSENT
+    else:
+        out[f"_{key}"] = ABSENT
+
+
+def each(walk: Walk, is_primitive: bool) -> Walk:
+    """Return the walk of a list whose items a walk takes one by one."""
+
+    def walked(value: Any, job: Job) -> Any:
+        if type(value) is not list:
+            raise Wrong(resources.SHAPE)
+        told: list[Any] = value
+        if len(told) == 1:
+            made = walk(told[0], job)
+            return None if made is None else [made]
+        if is_primitive and None in told:  # it keeps its place beside extensions
+            kept = [None if item is None else walk(item, job) for item in told]
+            return kept if any(one is not None for one in kept) else None
+        several: list[Any] = []
+        for item in told:
+            made = walk(item, job)
+            if made is not None:
+                several.append(made)
+        return several or None
+
+    return walked
+
+
+def reference(known: Mapping[str, Any], first: Walk) -> Walk:
+    """Return the walk of a Reference: what is known of its text, else what `first` says."""
+
+    def walk(value: Any, job: Job) -> Any:
+        try:
+            return known[value["reference"]]
+        except (KeyError, TypeError, IndexError):
+            return first(value, job)
+
+    return walk
+
+
+def coding(known: Mapping[tuple[str, str], Any], first: Walk) -> Walk:
+    """Return the walk of a Coding: what is known of system and code, else what `first` says."""
+
+    def walk(value: Any, job: Job) -> Any:
+        try:
+            return known[value["system"], value["code"]]
+        except (KeyError, TypeError, IndexError):
+            return first(value, job)
+
+    return walk
+
+
+def concept(known: Mapping[tuple[str, str], Any], first: Walk) -> Walk:
+    """Return the walk of a CodeableConcept: what is known of its one Coding, else by `first`."""
+
+    def walk(value: Any, job: Job) -> Any:
+        try:
+            (single,) = value["coding"]
+            return known[single["system"], single["code"]]
+        except (KeyError, TypeError, ValueError):
+            return first(value, job)
+
+    return walk
+
+
+def concepts(known: Mapping[tuple[str, str], Any], first: Walk) -> Walk:
+    """Return the walk of a list of CodeableConcepts: by the one Coding of its one, else `first`."""
+
+    def walk(value: Any, job: Job) -> Any:
+        try:
+            (single,) = value
+            (told,) = single["coding"]
+            return known[told["system"], told["code"]]
+        except (KeyError, TypeError, ValueError):
+            return first(value, job)
+
+    return walk
