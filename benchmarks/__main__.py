@@ -40,6 +40,7 @@ TARGETS = {
     "extract_x40_process_s": (4.0, None),
     "extract_x40_memory_gb": (0.6, None),
     "fhir_line_ratio": (5.5, None),
+    "fhir_line_ratio_compiled": (3.0, None),
     "fhir_1m_s": (40.0, 30.0),
     "fhir_1m_peak_mb": (200.0, None),
     "extract_granularity": (0.855, None),

@@ -62,7 +62,25 @@ def _fresh(text: bytes, mark: bytes) -> bytes:
 
 
 def per_line(lines: list[bytes]) -> dict[str, float]:
-    """Return the ratio of the default policy to loads and dumps, and resources per second."""
+    """Return the ratio of the default policy to loads and dumps, and resources per second.
+
+    In pure Python, and `_compiled` where the walks in C are built.
+    """
+    from bridleway.fhir import forms
+
+    found = _per_line(lines, forms.in_python())
+    in_c = forms.built()
+    if in_c is None:
+        return found
+    told = _per_line(lines, in_c)
+    return found | {
+        "fhir_line_ratio_compiled": told["fhir_line_ratio"],
+        "fhir_line_ratio_compiled_least": told["fhir_line_ratio_least"],
+        "fhir_lines_per_s_compiled": told["fhir_lines_per_s"],
+    }
+
+
+def _per_line(lines: list[bytes], forms: Any) -> dict[str, float]:
     from bridleway.fhir.engine import Engine
     from bridleway.fhir.keyed import Keys
     from bridleway.fhir.reading import shipped
@@ -81,7 +99,9 @@ def per_line(lines: list[bytes]) -> dict[str, float]:
     base, ours = [], []
     gc.disable()
     for _ in range(REPEATS):
-        engine = Engine(policy, Tools(Keys(b"k" * 32), DAY, policy.parameters, codes=codes))
+        engine = Engine(
+            policy, Tools(Keys(b"k" * 32), DAY, policy.parameters, codes=codes, forms=forms)
+        )
         for line in lines[:: len(lines) // 500]:  # walks are made when they are first needed
             engine.taken(line)
         start = time.process_time()
@@ -102,12 +122,18 @@ def per_line(lines: list[bytes]) -> dict[str, float]:
     }
 
 
-def run(source: Path, target: Path, processes: int) -> dict[str, float]:
-    """Anonymise a source in a process of its own; return seconds and peak memory."""
+def run(source: Path, target: Path, processes: int, walks: str) -> dict[str, float]:
+    """Anonymise a source in a process of its own; return seconds and peak memory.
+
+    walks: Python or C.
+    """
+    from bridleway.fhir.forms import SWITCH
+
     shutil.rmtree(target, ignore_errors=True)
     code = [sys.executable, "-m", "benchmarks.fhir", str(source), "--into", str(target),
             "--processes", str(processes)]  # fmt: skip
-    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    environment = os.environ | {SWITCH: "0" if walks == "Python" else "1"}
+    done = subprocess.run(code, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(done.stderr)
     return dict(json.loads(done.stdout))
@@ -142,11 +168,11 @@ def lines(made: dict[str, Any]) -> list[str]:
         "(five-minute average). Runs are the sample many times over with fresh ids, NDJSON in and",
         "out, not packed, both passes, risk and utility included:",
         "",
-        "| resources | processes | seconds | resources per second | peak memory of a process, MB |",
-        "|--:|--:|--:|--:|--:|",
+        "| walks in | resources | processes | seconds | resources per second | peak memory of a process, MB |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     return told + [
-        f"| {one['resources']:,} | {one['processes']} | {one['seconds']:.1f} | "
+        f"| {one['walks']} | {one['resources']:,} | {one['processes']} | {one['seconds']:.1f} | "
         f"{one['resources'] / one['seconds']:,.0f} | "
         f"{max(one['peak_mb'], one['process_peak_mb']):.0f} |"
         for one in made["runs"].values()
@@ -164,23 +190,31 @@ def main() -> None:
     if arguments.into:
         print(json.dumps(once(arguments.folder, arguments.into, arguments.processes)))
         return
+    from bridleway.fhir import forms
+
     folder: Path = arguments.folder
     told = per_line(sample())
     runs = {}
     for name, size in (("tenth", arguments.resources // 10), ("whole", arguments.resources)):
         count = enlarge(folder / "source", size)
-        for processes in (1, os.cpu_count() or 1):
-            made = run(folder / "source", folder / "out", processes)
-            runs[f"{name}-{processes}"] = made | {"resources": count, "processes": processes}
-            shutil.rmtree(folder / "out", ignore_errors=True)
-    whole = runs[f"whole-{os.cpu_count() or 1}"]
+        for walks in ("Python", "C") if forms.built() else ("Python",):
+            for processes in (1, os.cpu_count() or 1):
+                made = run(folder / "source", folder / "out", processes, walks)
+                runs[f"{name}-{walks}-{processes}"] = made | {
+                    "resources": count, "processes": processes, "walks": walks,
+                }  # fmt: skip
+                shutil.rmtree(folder / "out", ignore_errors=True)
+    whole = runs[f"whole-Python-{os.cpu_count() or 1}"]
+    in_c = runs.get(f"whole-C-{os.cpu_count() or 1}")
+    if in_c:
+        told["fhir_1m_compiled_s"] = in_c["seconds"]
     print(json.dumps({
         "at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "load": round(os.getloadavg()[1], 1),
         "results": told | {
             "fhir_1m_s": whole["seconds"],
             "fhir_1m_peak_mb": max(whole["peak_mb"], whole["process_peak_mb"]),
-            "fhir_1m_two_over_one": whole["seconds"] / runs["whole-1"]["seconds"],
+            "fhir_1m_two_over_one": whole["seconds"] / runs["whole-Python-1"]["seconds"],
             "fhir_index_bytes_per_resource": whole["index_bytes_per_resource"],
         },
         "runs": runs,

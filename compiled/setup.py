@@ -19,7 +19,7 @@ setup(
                 define_macros=[
                     ("BUILT_FOR", f'"{hashlib.sha256(PLAIN.read_bytes()).hexdigest()}"')
                 ],
-                extra_compile_args=["-O2"],
+                depends=[str(PLAIN)],
             )
         ],
         build_dir="build",

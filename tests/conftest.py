@@ -12,6 +12,8 @@ from hypothesis import settings
 
 from bridleway.node.workers.runner import Workers
 
+# What most people run. The walks in C are compared with these; BRIDLEWAY_COMPILED=1 tests all in C.
+os.environ.setdefault("BRIDLEWAY_COMPILED", "0")
 settings.register_profile("drawn", deadline=None)  # speed is measured in benchmarks/
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.load_profile("same" if os.environ.get("BRIDLEWAY_CI") else "drawn")
