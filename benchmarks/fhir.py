@@ -166,9 +166,9 @@ def lines(made: dict[str, Any]) -> list[str]:
         f"FHIR was measured on {made['at']} by `python -m benchmarks.fhir` under a load of "
         f"{made['load']}",
         "(five-minute average). Runs are the sample many times over with fresh ids, NDJSON in and",
-        "out, not packed, both passes, risk and utility included:",
+        "out, not packed, both passes, risk and utility included; memory of the largest process:",
         "",
-        "| walks in | resources | processes | seconds | resources per second | peak memory of a process, MB |",
+        "| walks in | resources | processes | seconds | resources per second | peak memory, MB |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     return told + [

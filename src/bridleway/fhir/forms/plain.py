@@ -56,7 +56,9 @@ class Children(Protocol):
 
     known: dict[str, Walk | None]
 
-    def made(self, key: str) -> Walk | None: ...
+    def made(self, key: str) -> Walk | None:
+        """Make the walk of an element. Raises Wrong."""
+        ...
 
 
 def text(value: Any, job: Job) -> Any:
