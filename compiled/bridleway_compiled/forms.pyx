@@ -185,7 +185,7 @@ cdef class _Parts(Walk):
                 if made is not None:
                     out[key] = made
                 elif self.is_own and key in self.required:
-                    mark_absent(out, key, item)
+                    mark_absent(out, told, key)
         finally:
             Py_LeaveRecursiveCall()
         return 0
@@ -245,7 +245,8 @@ cdef class _Each(Walk):
             raise Wrong(resources.SHAPE)
         told = value
         if len(told) == 1:
-            made = self.walk.go(told[0], job)
+            item = told[0]
+            made = None if item is None and self.is_primitive else self.walk.go(item, job)
             return None if made is None else [made]
         if self.is_primitive:
             for item in told:

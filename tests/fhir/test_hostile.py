@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from bridleway.errors import BridlewayError
 from bridleway.fhir.engine import Engine
+from bridleway.fhir.forms.plain import ABSENT
 from bridleway.fhir.resources import REASONS, Wrong
 from tests.fhir.support import (
     SNOMED,
@@ -392,6 +393,27 @@ def test_what_no_rule_opens_does_not_leave(at_work: Engine) -> None:
                    generalPractitioner=[{"reference": "Practitioner/1"}],
                    link=[{"other": {"reference": "Patient/2"}, "type": "seealso"}])  # fmt: skip
     assert set(at_work.anonymise(told)) == {"resourceType", "id", "meta", "gender", "birthDate"}
+
+
+def test_a_required_value_that_is_only_said_to_be_missing(at_work: Engine) -> None:
+    """It leaves as masked: what the source says in its place stays, and the resource is valid."""
+    beside = {"extension": [{"url": "http://x", "valueString": MARK}]}
+    told = observation("o", "p", _status=beside)
+    assert "_status" not in at_work.anonymise(told)
+    del told["status"]
+    made = at_work.anonymise(told)
+    assert made["_status"] == ABSENT
+    assert "status" not in made
+    assert MARK not in json.dumps(made)
+
+
+def test_a_list_whose_one_value_is_said_beside_it() -> None:
+    """null keeps the place of a value that has extensions alone."""
+    found = engine(
+        own("{path: Patient.name, method: keep}", "{path: Patient.gender, method: keep}")
+    )
+    told = patient("p", name=[{"given": [None], "_given": [{"id": "1"}]}, {"given": [None, "A"]}])
+    assert found.anonymise(told)["name"] == [{"given": [None, "A"]}]
 
 
 EXTENDED = own(

@@ -293,7 +293,7 @@ class Walks:
 
         walk = self._chosen(self.automaton.below(place, element), settled, element.type)
         if walk is None:
-            return None
+            return _nothing if self.policy.is_own and element.required else None
         return self._forms.each(walk, True) if element.many else walk
 
     def _object(self, place: Place, spot: Spot) -> Walk:
@@ -350,7 +350,13 @@ class _Children:
 
 
 def _required(type_name: str) -> frozenset[str]:
-    return frozenset(e.name for e in r4.elements(type_name).values() if e.required)
+    """Return what is said to be masked where nothing of it leaves."""
+    found = {e.name: e.type in r4.PRIMITIVES for e in r4.elements(type_name).values() if e.required}
+    return frozenset(found) | {f"_{name}" for name, is_primitive in found.items() if is_primitive}
+
+
+def _nothing(value: Any, job: Job) -> None:
+    """Leave out what stands beside a required value, but say so where it stands alone."""
 
 
 def _contained(body: Walk, type_name: str) -> Walk:

@@ -145,7 +145,7 @@ def fields(children: Children, required: Collection[str], is_own: bool) -> Walk:
             if made is not None:
                 out[key] = made
             elif is_own and key in required:
-                mark_absent(out, key, item)
+                mark_absent(out, told, key)
         return out or None
 
     return walk
@@ -188,7 +188,7 @@ def root(
             if made is not None:
                 out[key] = made
             elif key in required:
-                mark_absent(out, key, item)
+                mark_absent(out, told, key)
         return out
 
     return walk
@@ -207,14 +207,18 @@ def subject(resource: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     return None
 
 
-def mark_absent(out: dict[str, Any], key: str, item: Any) -> None:
-    """Say that a required element is masked, as FHIR does (extension data-absent-reason)."""
-    if type(item) is list:
-        out[key] = [ABSENT]
-    elif type(item) is dict:
-        out[key] = ABSENT
-    else:
-        out[f"_{key}"] = ABSENT
+def mark_absent(out: dict[str, Any], told: Mapping[str, Any], key: str) -> None:
+    """Say that a required element is masked, as FHIR does (extension data-absent-reason).
+
+    key: the element, or what stands beside its value (`_status`): said only if there is no value.
+    """
+    item = told[key]
+    if key[0] == "_":
+        if key[1:] in told:
+            return
+    elif type(item) not in (list, dict):
+        key = f"_{key}"
+    out[key] = [ABSENT] if type(item) is list else ABSENT
 
 
 def each(walk: Walk, is_primitive: bool) -> Walk:
@@ -225,7 +229,8 @@ def each(walk: Walk, is_primitive: bool) -> Walk:
             raise Wrong(resources.SHAPE)
         told: list[Any] = value
         if len(told) == 1:
-            made = walk(told[0], job)
+            only = told[0]
+            made = None if only is None and is_primitive else walk(only, job)
             return None if made is None else [made]
         if is_primitive and None in told:  # it keeps its place beside extensions
             kept = [None if item is None else walk(item, job) for item in told]
