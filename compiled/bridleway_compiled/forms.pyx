@@ -7,6 +7,9 @@ a method that C calls without Python; walks from elsewhere are wrapped once, by 
 
 from collections import Counter
 
+from orjson import JSONDecodeError
+from orjson import loads as _loads
+
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_GET_LENGTH, PyUnicode_Substring
@@ -14,18 +17,28 @@ from libc.string cimport memchr
 
 from bridleway.fhir import resources
 from bridleway.fhir.dates import moved, ordinals, texts
-from bridleway.fhir.forms.plain import mark_absent
+from bridleway.fhir.forms.plain import (
+    NAMES_KEPT, NOTHING, PSEUDONYM_DIGITS, REMOVED, WITHOUT_TARGET, mark_absent,
+)
 from bridleway.fhir.numbers import LONG, require_double
-from bridleway.fhir.resources import MAX_TEXT, TINY, Wrong
+from bridleway.fhir.numbers import require_not_zero as _require_not_zero
+from bridleway.fhir.resources import KNOWN, MAX_LINE, MAX_TEXT, TINY, Wrong
 
 cdef extern from *:
     const char *_BUILT_FOR "BUILT_FOR"
+
+cdef extern from *:
+    dict __Pyx_PyDict_NewPresized(Py_ssize_t)
 
 cdef extern from "Python.h":
     int Py_EnterRecursiveCall(const char *where) except -1
     void Py_LeaveRecursiveCall()
 
 cdef Py_ssize_t _MAX_TEXT = MAX_TEXT
+cdef Py_ssize_t _MAX_LINE = MAX_LINE
+cdef Py_ssize_t _NAMES_KEPT = NAMES_KEPT
+cdef Py_ssize_t _DIGITS = PSEUDONYM_DIGITS
+cdef frozenset _KNOWN = KNOWN
 cdef Py_ssize_t _LONG = LONG
 cdef double _TINY = TINY
 cdef object _ORDINALS = ordinals
@@ -80,6 +93,58 @@ cdef inline Walk _native(object walk):
 def native(walk):
     """Return a walk as these forms call it best."""
     return None if walk is None else _native(walk)
+
+
+cdef class _Namer:
+    """What gives ids of one type their pseudonyms."""
+
+    cdef readonly dict known
+    cdef object inner
+    cdef object outer
+
+    def __init__(self, inner, outer):
+        self.known = {}
+        self.inner = inner
+        self.outer = outer
+
+    cdef object of(self, object identifier):
+        """Return the pseudonym of an id, None for what is none."""
+        if type(identifier) is not str:
+            return None
+        cdef PyObject *found = PyDict_GetItemWithError(self.known, identifier)
+        if found is not NULL:
+            return <object>found
+        if not _is_id(identifier):
+            return None
+        if len(self.known) >= _NAMES_KEPT:
+            self.known.clear()
+        first = self.inner.copy()
+        first.update((<str>identifier).encode())
+        second = self.outer.copy()
+        second.update(first.digest())
+        made = (<str?>second.hexdigest())[:_DIGITS]
+        self.known[identifier] = made
+        return made
+
+    def __call__(self, identifier):
+        return self.of(identifier)
+
+
+def namer(inner, outer):
+    """Return what gives ids of one type their pseudonyms."""
+    made = _Namer(inner, outer)
+    return made.known, made
+
+
+cdef bint _is_id(str told):
+    """Tell whether a text is an id as FHIR R4 has it: 1 to 64 of A-Z, a-z, 0-9, - and ."""
+    cdef Py_UCS4 one
+    if not 0 < PyUnicode_GET_LENGTH(told) <= 64:
+        return False
+    for one in told:
+        if not (u"a" <= one <= u"z" or u"0" <= one <= u"9" or u"A" <= one <= u"Z" or one in u"-."):
+            return False
+    return True
 
 
 cdef class _Text(Walk):
@@ -203,28 +268,24 @@ cdef class _Fields(_Parts):
 
 cdef class _Root(_Parts):
     cdef str type_name
-    cdef dict known_names
-    cdef object first
+    cdef _Namer namer
     cdef object meta
 
-    def __init__(self, children, required, type_name, dict known_names not None, first, meta):
+    def __init__(self, children, required, type_name, known_names, _Namer name not None, meta):
         _Parts.__init__(self, children, required, True)
         self.type_name = type_name
-        self.known_names = known_names
-        self.first = first
+        self.namer = name
         self.meta = meta
 
     cdef object go(self, object value, Job job):
         cdef dict told = value
-        cdef PyObject *name = NULL
-        identifier = told.get("id")
-        if type(identifier) is str:
-            name = PyDict_GetItemWithError(self.known_names, identifier)
-        cdef dict out = {
-            "resourceType": self.type_name,
-            "id": self.first(identifier) if name is NULL else <object>name,
-            "meta": self.meta,
-        }
+        name = self.namer.of(told.get("id"))
+        if name is None:
+            raise Wrong(resources.NO_ID)
+        cdef dict out = __Pyx_PyDict_NewPresized(len(told))
+        out["resourceType"] = self.type_name
+        out["id"] = name
+        out["meta"] = self.meta
         self.fill(told, out, job)
         return out
 
@@ -263,6 +324,13 @@ cdef class _Each(Walk):
         return out if some else None
 
 
+cdef object _counted(Job job, str what):
+    """Count what leaves nothing."""
+    cdef PyObject *before = PyDict_GetItemWithError(job.counts, what)
+    job.counts[what] = 1 if before is NULL else <object>before + 1
+    return None
+
+
 cdef class _Reference(Walk):
     cdef dict known
     cdef object first
@@ -274,12 +342,18 @@ cdef class _Reference(Walk):
     cdef object go(self, object value, Job job):
         cdef PyObject *told
         cdef PyObject *found
-        if type(value) is dict:
-            told = PyDict_GetItemWithError(<dict>value, "reference")
-            if told is not NULL and type(<object>told) is str:
-                found = PyDict_GetItemWithError(self.known, <object>told)
-                if found is not NULL:
-                    return <object>found
+        if type(value) is not dict:
+            return self.first(value, job)
+        told = PyDict_GetItemWithError(<dict>value, "reference")
+        if told is NULL or <object>told is None:
+            return _counted(job, WITHOUT_TARGET)
+        if type(<object>told) is not str:
+            return self.first(value, job)
+        found = PyDict_GetItemWithError(self.known, <object>told)
+        if found is not NULL:
+            return <object>found
+        if (<str>told).startswith("#") and <object>told not in job.local:
+            return _counted(job, REMOVED)
         return self.first(value, job)
 
 
@@ -347,36 +421,98 @@ def subject(dict resource not None, tuple names not None):
     return None
 
 
-def require_doubles(bytes line not None):
-    """Refuse a line of JSON in which a long number is none that a double holds. Raises Wrong.
+cdef inline bint _is_digit(char told) noexcept:
+    return b"0" <= told <= b"9" or told == b"."
 
-    Returns whether a number may be so near to zero that it was read as zero.
+
+def walked(dict resource not None, dict kinds not None, dict people not None, Job job not None):
+    """Walk at once what needs no thought; return None for any other resource."""
+    cdef PyObject *kind = PyDict_GetItemWithError(kinds, resource["resourceType"])
+    if kind is NULL:
+        return None
+    cdef tuple known = <tuple?>kind
+    if not isinstance(known[0], Walk) or (known[2] and "contained" in resource):
+        return None
+    told = subject(resource, known[1])
+    if told is None:
+        return None
+    cdef PyObject *person = PyDict_GetItemWithError(people, told)
+    if person is NULL:
+        return None
+    shift, year, refused = <tuple?>person
+    if refused:
+        return None
+    job.resource, job.tiny, job.local = resource, False, NOTHING
+    job.shift, job.year = shift, year
+    return (<Walk>known[0]).go(resource, job)
+
+
+def parse(bytes line not None):
+    """Read one resource. Raises Wrong."""
+    if len(line) > _MAX_LINE:
+        raise Wrong(resources.TOO_LONG)
+    try:
+        found = _loads(line)
+    except (JSONDecodeError, RecursionError):
+        raise Wrong(resources.UNREADABLE) from None
+    if _has_run(line, len(line)):
+        _look_at_numbers(line, True)
+    kind = (<dict>found).get("resourceType") if type(found) is dict else None
+    if type(kind) is not str or kind not in _KNOWN:
+        raise Wrong(resources.NO_RESOURCE)
+    return found
+
+
+def require_not_zero(bytes line not None):
+    """Refuse a line of which a number near to zero was kept that may have been another."""
+    if _look_at_numbers(line, False):
+        _require_not_zero(line)
+
+
+cdef bint _has_run(const char *line, Py_ssize_t size) noexcept:
+    """Tell whether so many digits and points stand in a row as long numbers have.
+
+    A run has one of each so many bytes, so the others need not be looked at.
     """
+    cdef Py_ssize_t at = _LONG - 1, begin, end
+    while at < size:
+        if _is_digit(line[at]):
+            begin = end = at
+            while begin > 0 and _is_digit(line[begin - 1]):
+                begin -= 1
+            while end + 1 < size and _is_digit(line[end + 1]):
+                end += 1
+            if end - begin + 1 >= _LONG:
+                return True
+        at += _LONG
+    return False
+
+
+cdef int _look_at_numbers(bytes line, bint long_ones) except -1:
+    """Tell whether a number has a negative exponent; refuse long ones that are no doubles."""
     cdef const char *at = line
     cdef const char *end = at + len(line)
     cdef const char *begin
     cdef Py_ssize_t run, longest
-    cdef bint may_vanish = False
+    cdef bint small = False
     while at < end:
         if at[0] == b'"':
             at = _after_text(at + 1, end)
         elif b"0" <= at[0] <= b"9":
             begin, run, longest = at, 0, 0
-            while at < end and (
-                b"0" <= at[0] <= b"9" or at[0] in (b".", b"e", b"E", b"+", b"-")
-            ):
-                run = run + 1 if b"0" <= at[0] <= b"9" or at[0] == b"." else 0
+            while at < end and (_is_digit(at[0]) or at[0] in (b"e", b"E", b"+", b"-")):
+                run = run + 1 if _is_digit(at[0]) else 0
                 longest = max(longest, run)
-                if at[0] == b"-":  # of an exponent
-                    may_vanish = True
+                if at[0] == b"-":
+                    small = True
                 at += 1
-            if longest >= _LONG:
+            if long_ones and longest >= _LONG:
                 if begin > <const char *>line and begin[-1] == b"-":
                     begin -= 1
                 require_double(begin[: at - begin].decode("ascii"))
         else:
             at += 1
-    return may_vanish
+    return small
 
 
 cdef const char *_after_text(const char *at, const char *end) noexcept:

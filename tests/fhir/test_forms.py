@@ -201,7 +201,7 @@ def test_numbers_that_are_no_doubles(in_c: Forms, told: list[tuple[str, str]]) -
 
 def _verdict(one: Forms, line: bytes) -> str:
     try:
-        one.require_doubles(line)
+        one.parse(line)
     except Wrong as wrong:
         return wrong.reason
     return ""
@@ -262,7 +262,7 @@ def test_what_is_no_job_is_refused(in_c: Forms) -> None:
     with pytest.raises(TypeError):
         in_c.reference(None, in_c.text)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        in_c.require_doubles("text")  # type: ignore[arg-type]
+        in_c.parse("text")  # type: ignore[arg-type]
 
 
 def test_what_was_built_for_another_text_rests(

@@ -43,7 +43,7 @@ class Walks:
         self.automaton = Automaton(
             [rule.path for rule in policy.rules], extensions_apart=policy.is_own
         )
-        names = Names(tools.keys)
+        names = Names(tools.keys, tools.forms)
         self._names_of = names.of_type
         self._reference = own_reference(tools, names)
         self._roots: dict[str, Walk | None] = {}

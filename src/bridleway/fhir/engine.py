@@ -10,16 +10,14 @@ import orjson
 
 from bridleway.fhir import resources
 from bridleway.fhir.build import Walks
-from bridleway.fhir.forms import Walk
+from bridleway.fhir.forms import NOTHING, Kind
 from bridleway.fhir.index import DEAD_UNDATED, Index, facts, short
-from bridleway.fhir.numbers import require_not_zero
 from bridleway.fhir.policy import Policy
-from bridleway.fhir.references import is_id, target
-from bridleway.fhir.resources import Wrong
+from bridleway.fhir.references import target
+from bridleway.fhir.resources import Wrong, is_id
 from bridleway.fhir.subjects import patient_of, references_in, subjects_of
 from bridleway.fhir.walks import Tools
 
-MAX_LINE = 16 << 20
 _TAGS = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 _MOST_KEPT = 50_000
 
@@ -68,31 +66,18 @@ class Engine:
         released = self.leaves if policy.is_own and index is not None else None
         self.tools = replace(tools, released=released)
         self.walks = Walks(policy, self.tools)
-        self._kinds: dict[str, tuple[Walk | None, tuple[str, ...]]] = {}
+        self._is_own = policy.is_own
+        self._kinds: dict[str, Kind] = {}
         self._doubts = bool(self.held.names)
         self._people: dict[str, tuple[int, int, str]] = {}
         self._scope = policy.shift_scope
         self._subject = tools.forms.subject
+        ordinary = policy.is_own and self._scope == "patient" and not self._doubts
+        self._walked = tools.forms.walked if ordinary else None
         self._job = tools.forms.Job()
         self.counts = self._job.counts
-        self._require_doubles = tools.forms.require_doubles
-        self._may_vanish = True
-
-    def parse(self, line: bytes) -> dict[str, Any]:
-        """Read one resource. Raises Wrong."""
-        if len(line) > MAX_LINE:
-            raise Wrong(resources.TOO_LONG)
-        try:
-            found = orjson.loads(line)
-        except (orjson.JSONDecodeError, RecursionError):
-            raise Wrong(resources.UNREADABLE) from None
-        self._may_vanish = self._require_doubles(line)
-        if type(found) is not dict:
-            raise Wrong(resources.NO_RESOURCE)
-        kind = found.get("resourceType")
-        if type(kind) is not str or kind not in resources.KNOWN:
-            raise Wrong(resources.NO_RESOURCE)
-        return found
+        self.parse = tools.forms.parse
+        self._require_not_zero = tools.forms.require_not_zero
 
     def taken(self, line: bytes, file: str = "") -> bytes:
         """Return what leaves of a line, with a line's end. Raises Wrong."""
@@ -113,16 +98,26 @@ class Engine:
 
     def require_exact(self, line: bytes) -> None:
         """Refuse the resource just made if a number in it may have been too small for a double."""
-        if self._job.tiny and self._may_vanish:
-            require_not_zero(line)
+        if self._job.tiny:
+            self._require_not_zero(line)
 
     def anonymise(self, resource: dict[str, Any], file: str = "") -> dict[str, Any]:
         """Return what leaves of a resource. Raises Wrong where nothing may."""
+        try:
+            if self._walked is not None:
+                made = self._walked(resource, self._kinds, self._people, self._job)
+                if made is not None:
+                    return made
+            return self._anonymised(resource, file)
+        except RecursionError:
+            raise Wrong(resources.TOO_DEEP) from None
+
+    def _anonymised(self, resource: dict[str, Any], file: str) -> dict[str, Any]:
         kind = resource["resourceType"]
         try:
-            walk, subjects = self._kinds[kind]
+            walk, subjects, contains = self._kinds[kind]
         except KeyError:
-            walk, subjects = self._kinds[kind] = (self.walks.root(kind), self._subjects(kind))
+            walk, subjects, contains = self._kinds[kind] = self._kind(kind)
         if walk is None:
             raise Wrong(resources.NOT_RELEASED)
         job = self._job
@@ -140,14 +135,11 @@ class Engine:
         job.shift, job.year, refused = known
         if refused and self.policy.is_own and kind != "Patient":
             raise Wrong(refused)  # a Patient may have a reason of its own
-        try:
-            if "contained" in resource:
-                made = self._with_contained(walk, resource, kind)
-            else:
-                job.local = _NONE
-                made = walk(resource, job)
-        except RecursionError:
-            raise Wrong(resources.TOO_DEEP) from None
+        if contains and "contained" in resource:
+            made = self._with_contained(walk, resource, kind)
+        else:
+            job.local = NOTHING
+            made = walk(resource, job)
         if made is None:
             raise Wrong(resources.NOT_RELEASED)
         if doubtful:
@@ -160,7 +152,7 @@ class Engine:
         return made
 
     def _with_contained(
-        self, walk: Walk, resource: dict[str, Any], kind: str
+        self, walk: Any, resource: dict[str, Any], kind: str
     ) -> dict[str, Any] | None:
         """Walk a resource; references to contained resources that do not leave go, too."""
         job = self._job
@@ -178,9 +170,11 @@ class Engine:
             made = walk(resource, job)
         return made
 
-    def _subjects(self, kind: str) -> tuple[str, ...]:
-        """Return the elements by which a type names a patient, where that decides anything."""
-        return subjects_of(kind) if self._scope == "patient" else ()
+    def _kind(self, kind: str) -> Kind:
+        """Return the walk of a type of resource, the elements by which it names a patient where
+        that decides anything, and whether what it contains may leave under names of its own."""
+        subjects = subjects_of(kind) if self._scope == "patient" else ()
+        return self.walks.root(kind), subjects, self._is_own and self.walks.keeps_contained(kind)
 
     def looks(self, patient: Mapping[str, Any]) -> bytes:
         """Return what of a Patient would leave besides its year of birth and exact death.
@@ -270,19 +264,16 @@ class Engine:
     def _inside(self, resource: dict[str, Any], kind: str) -> dict[str, str | None]:
         """Return what references to contained resources become, None where none leaves."""
         local: dict[str, str | None] = {}
-        contained, kept = resource["contained"], self.walks.keeps_contained(kind)
+        contained = resource["contained"]
         for one in contained if type(contained) is list else ():
             if type(one) is not dict or type(one.get("id")) is not str:
                 continue
             inner = one.get("resourceType")
             leaves = (
-                kept
-                and type(inner) is str
+                type(inner) is str
                 and resources.known(inner)
                 and self.walks.root(inner, inside=True) is not None
             )
-            if not self.policy.is_own:
-                continue
             name = None
             if leaves:
                 told = f"{kind}/{resource.get('id')}#{one['id']}"
@@ -305,9 +296,6 @@ class Engine:
             return self.index.holds(number)
         record = self.index.person(owner)
         return record is not None and owner not in self.held.names and not self.held.person(record)
-
-
-_NONE: dict[str, str | None] = {}
 
 
 def _label(made: dict[str, Any], tags: set[str]) -> None:

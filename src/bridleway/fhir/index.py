@@ -20,7 +20,7 @@ import numpy as np
 from bridleway.fhir import store
 from bridleway.fhir.dates import year_of
 from bridleway.fhir.keyed import Keys
-from bridleway.fhir.references import is_id
+from bridleway.fhir.resources import is_id
 from bridleway.fhir.subjects import EVENTS, at, codes_in, day_in, patient_of
 from bridleway.fhir.walks import Code
 

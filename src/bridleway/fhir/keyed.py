@@ -27,15 +27,19 @@ _APART = b"\x1f"  # in no type and no id
 _MOST_KEPT = 1000  # hashes of types; FHIR has 150
 
 
+def _pads(key: bytes, begins: bytes) -> tuple[Any, Any]:
+    block = key.ljust(hashlib.sha256().block_size, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + begins)
+    return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+
 def mac_under(key: bytes, begins: bytes = b"") -> Callable[[bytes], Any]:
     """Return HMAC-SHA256 under one key of at most 64 bytes, of messages that begin alike.
 
     It returns the hash to take digest or hexdigest of. Both pads, and what messages begin with, are
     hashed once, as RFC 2104, section 4, proposes: half the time for short messages.
     """
-    block = key.ljust(hashlib.sha256().block_size, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + begins)
-    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+    inner, outer = _pads(key, begins)
 
     def mac(message: bytes) -> Any:
         first = inner.copy()
@@ -74,14 +78,9 @@ class Keys:
         """The key of encrypt."""
         return self._derived(b"encryption")
 
-    def naming(self, type_name: str) -> Callable[[str], str]:
-        """Return what gives an id of a type its pseudonym in hexadecimal digits."""
-        mac, digits = self._naming(type_name), 2 * PSEUDONYM_BYTES
-
-        def name(identifier: str) -> str:
-            return mac(identifier.encode()).hexdigest()[:digits]  # type: ignore[no-any-return]
-
-        return name
+    def pads(self, type_name: str) -> tuple[Any, Any]:
+        """Return both pads of the HMAC that names ids of a type, already hashed."""
+        return _pads(self._names, self._source + type_name.encode() + _APART)
 
     def pseudonym(self, type_name: str, identifier: str) -> bytes:
         """Return the 16 bytes that stand for a resource everywhere in this project."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from bridleway.fhir import r4
 
 MOST_DEEP = 100
 MAX_TEXT = 1 << 20  # FHIR R4, section 2.24.0.1: strings shall not exceed 1 MB
+MAX_LINE = 16 << 20
 TINY = 1e-290
 KNOWN = frozenset(r4.resource_types())
 
@@ -13,6 +16,14 @@ KNOWN = frozenset(r4.resource_types())
 def known(kind: str) -> bool:
     """Tell whether FHIR R4 has a type of resource."""
     return kind in KNOWN
+
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
+
+
+def is_id(value: object) -> bool:
+    """Tell whether a value is an id as FHIR R4 has it: 1 to 64 of A-Z, a-z, 0-9, - and ."""
+    return type(value) is str and _ID(value) is not None
 
 
 class Wrong(Exception):

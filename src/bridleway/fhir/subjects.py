@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from bridleway.fhir import r4
 from bridleway.fhir.dates import day_of
-from bridleway.fhir.references import is_id, target
+from bridleway.fhir.references import target
+from bridleway.fhir.resources import is_id
 
 _NAMES = ("patient", "subject", "beneficiary", "for", "individual", "subscriber")
 

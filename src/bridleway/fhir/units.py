@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridleway.errors import UsageError
-from bridleway.fhir.engine import MAX_LINE
+from bridleway.fhir.resources import MAX_LINE
 
 UNIT_BYTES = 8 << 20
 _ENDINGS = (".ndjson", ".ndjson.gz", ".jsonl", ".json")

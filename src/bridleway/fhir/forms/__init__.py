@@ -15,9 +15,22 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bridleway.fhir.forms import plain
-from bridleway.fhir.forms.plain import Children, Job, Walk
+from bridleway.fhir.forms.plain import (
+    NOTHING,
+    REMOVED,
+    WITHOUT_TARGET,
+    Children,
+    Job,
+    Kind,
+    Named,
+    Quick,
+    Walk,
+)
 
-__all__ = ["Children", "Forms", "Job", "Walk", "best", "built", "keeping"]
+__all__ = [
+    "NOTHING", "REMOVED", "WITHOUT_TARGET",
+    "Children", "Forms", "Job", "Kind", "Named", "Walk", "best", "built", "in_python", "keeping",
+]  # fmt: skip
 
 _BUILT = "bridleway_compiled.forms"
 SWITCH = "BRIDLEWAY_COMPILED"  # 0 in the environment: in Python, whatever is built
@@ -33,6 +46,11 @@ class Forms(Protocol):
     number: Walk
     date: Walk
     instant: Walk
+    walked: Quick | None
+
+    def namer(self, inner: Any, outer: Any) -> Named:
+        """Return what gives ids of one type their pseudonyms."""
+        ...
 
     def native(self, walk: Walk | None) -> Walk | None:
         """Return a walk as these forms call it best."""
@@ -48,7 +66,7 @@ class Forms(Protocol):
         required: Collection[str],
         type_name: str,
         known_names: Mapping[str, str],
-        first: Callable[[Any], str],
+        name: Callable[[Any], str | None],
         meta: Mapping[str, Any],
     ) -> Walk:
         """Return the walk of a resource of an own policy."""
@@ -78,8 +96,12 @@ class Forms(Protocol):
         """Return the reference by which a resource names its patient."""
         ...
 
-    def require_doubles(self, line: bytes) -> bool:
-        """Refuse numbers that a double does not hold."""
+    def parse(self, line: bytes) -> dict[str, Any]:
+        """Read one resource."""
+        ...
+
+    def require_not_zero(self, line: bytes) -> None:
+        """Refuse a number near to zero that was read as zero."""
         ...
 
 

@@ -12,10 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
+import orjson
+
 from bridleway.fhir import resources
 from bridleway.fhir.dates import moved, ordinals, texts
-from bridleway.fhir.numbers import require_doubles as require_doubles
-from bridleway.fhir.resources import MAX_TEXT, TINY, Wrong
+from bridleway.fhir.numbers import require_doubles
+from bridleway.fhir.numbers import require_not_zero as require_not_zero
+from bridleway.fhir.resources import KNOWN, MAX_LINE, MAX_TEXT, TINY, Wrong, is_id
 
 ABSENT: dict[str, Any] = {
     "extension": [
@@ -49,6 +52,17 @@ class Job:
 
 
 Walk = Callable[[Any, Job], Any]
+# Of a type of resource: its walk, None if none leaves; the elements that may name its patient;
+# whether what it contains may leave under names of its own.
+Kind = tuple[Walk | None, tuple[str, ...], bool]
+Quick = Callable[
+    [dict[str, Any], Mapping[str, Kind], Mapping[str, Any], Job], dict[str, Any] | None
+]
+Named = tuple[dict[str, str], Callable[[Any], str | None]]  # pseudonyms by id; how others are named
+PSEUDONYM_DIGITS = 32
+NAMES_KEPT = 10_000  # of a type
+REMOVED, WITHOUT_TARGET = "references-removed", "references-without-target"
+NOTHING: dict[str, str | None] = {}  # resolved by a resource itself
 
 
 class Children(Protocol):
@@ -59,6 +73,52 @@ class Children(Protocol):
     def made(self, key: str) -> Walk | None:
         """Make the walk of an element. Raises Wrong."""
         ...
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """Read one resource. Raises Wrong."""
+    if len(line) > MAX_LINE:
+        raise Wrong(resources.TOO_LONG)
+    try:
+        found = orjson.loads(line)
+    except (orjson.JSONDecodeError, RecursionError):
+        raise Wrong(resources.UNREADABLE) from None
+    require_doubles(line)
+    if type(found) is not dict:
+        raise Wrong(resources.NO_RESOURCE)
+    kind = found.get("resourceType")
+    if type(kind) is not str or kind not in KNOWN:
+        raise Wrong(resources.NO_RESOURCE)
+    return found
+
+
+# In C: walks at once what needs no thought, a resource of a known type and patient that names
+# nothing inside itself; returns None for any other. In Python it would be no quicker.
+walked: Quick | None = None
+
+
+def namer(inner: Any, outer: Any) -> Named:
+    """Return what gives ids of one type their pseudonyms.
+
+    inner, outer: the pads of the HMAC, already hashed. They are remembered: what is referred to has
+    a line of its own, too.
+    """
+    known: dict[str, str] = {}
+
+    def name(identifier: Any) -> str | None:
+        if not is_id(identifier):
+            return None
+        if len(known) >= NAMES_KEPT:
+            known.clear()
+        first = inner.copy()
+        first.update(identifier.encode())
+        second = outer.copy()
+        second.update(first.digest())
+        made: str = second.hexdigest()[:PSEUDONYM_DIGITS]
+        known[identifier] = made
+        return made
+
+    return known, name
 
 
 def text(value: Any, job: Job) -> Any:
@@ -156,22 +216,24 @@ def root(
     required: Collection[str],
     type_name: str,
     known_names: Mapping[str, str],
-    first: Callable[[Any], str],
+    name: Callable[[Any], str | None],
     meta: Mapping[str, Any],
 ) -> Walk:
     """Return the walk of a resource of an own policy: as `fields`, with its pseudonym as id.
 
-    known_names: pseudonyms by id; first: gives one to an id that is not in there, or raises Wrong.
+    known_names, name: the type's namer.
     """
     known = children.known
 
     def walk(value: Any, job: Job) -> dict[str, Any]:
         told: dict[str, Any] = value
         try:
-            name = known_names[told["id"]]
+            own: str | None = known_names[told["id"]]
         except (KeyError, TypeError):
-            name = first(told.get("id"))
-        out: dict[str, Any] = {"resourceType": type_name, "id": name, "meta": meta}
+            own = name(told.get("id"))
+            if own is None:
+                raise Wrong(resources.NO_ID) from None
+        out: dict[str, Any] = {"resourceType": type_name, "id": own, "meta": meta}
         for key, item in told.items():
             try:
                 child = known[key]

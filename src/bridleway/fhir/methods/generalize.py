@@ -109,19 +109,9 @@ def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
     def released(system: str, code: str) -> Code | None:
         return codes.get((system, code), (system, code) if keeps else None)
 
-    one = coding(tools.forms, released)
     if spot.type == "Coding":
-        return one if other is None else _or_else(one, other)
-    walked = concept(tools.forms, one)
-    return walked if other is None else _or_else(walked, other)
-
-
-def _or_else(walk: Walk, other: Any) -> Walk:
-    def walked(value: Any, job: Job) -> Any:
-        found = walk(value, job)
-        return other if found is None else found
-
-    return walked
+        return coding(tools.forms, released, other)
+    return concept(tools.forms, coding(tools.forms, released), other)
 
 
 _MOST_KEPT = 100_000
@@ -130,30 +120,32 @@ LISTS: WeakKeyDictionary[Walk, Walk] = WeakKeyDictionary()
 _CODINGS: WeakSet[Walk] = WeakSet()
 
 
-def coding(forms: Forms, released: Callable[[str, str], Code | None]) -> Walk:
+def coding(forms: Forms, released: Callable[[str, str], Code | None], other: Any = None) -> Walk:
     """Return the walk of a Coding that lets out system and code alone, as `released` says.
 
     Equal codes share one result, which nobody changes: most of clinical data is the same few
-    thousand codes again.
+    thousand codes again. other: what leaves in place of a Coding of which nothing does.
     """
-    known: dict[Code, dict[str, str] | None] = {}
+    known: dict[Code, Any] = {}
 
     def first(value: Any, job: Job) -> Any:
         if type(value) is not dict:
             raise Wrong(resources.SHAPE)
         if "system" not in value or "code" not in value:
             job.counts["codes-without-system"] += 1
-            return None  # words of somebody's own, in no vocabulary
+            return other  # words of somebody's own, in no vocabulary
         system, code = text(value["system"], job), text(value["code"], job)
         if len(known) >= _MOST_KEPT:
             known.clear()
         found = released(system, code)
-        known[system, code] = None if found is None else {"system": found[0], "code": found[1]}
-        return known[system, code]
+        made = other if found is None else {"system": found[0], "code": found[1]}
+        known[system, code] = made
+        return made
 
-    made = forms.coding(known, first)
-    _CODINGS.add(made)
-    return made
+    walk = forms.coding(known, first)
+    if other is None:
+        _CODINGS.add(walk)
+    return walk
 
 
 def is_coding(walk: Walk | None) -> bool:
@@ -161,8 +153,11 @@ def is_coding(walk: Walk | None) -> bool:
     return walk in _CODINGS
 
 
-def concept(forms: Forms, one: Walk) -> Walk:
-    """Return the walk of a CodeableConcept that lets out its codings alone."""
+def concept(forms: Forms, one: Walk, other: Any = None) -> Walk:
+    """Return the walk of a CodeableConcept that lets out its codings alone.
+
+    other: what leaves in place of a concept of which nothing does.
+    """
     alone: dict[Code, dict[str, Any] | None] = {}
     listed: dict[Code, list[Any] | None] = {}
 
@@ -183,12 +178,12 @@ def concept(forms: Forms, one: Walk) -> Walk:
             raise Wrong(resources.SHAPE)
         codings = value.get("coding")
         if codings is None:
-            return None
+            return other
         if type(codings) is not list:
             raise Wrong(resources.SHAPE)
         found = [made for made in (one(each, job) for each in codings) if made is not None]
         different = list({(m["system"], m["code"]): m for m in found}.values())
-        made = {"coding": different} if different else None
+        made = {"coding": different} if different else other
         if len(codings) == 1 and "system" in codings[0] and "code" in codings[0]:
             if len(alone) >= _MOST_KEPT:
                 alone.clear()
