@@ -254,6 +254,17 @@ def test_simple_values(in_c: Forms, name: str) -> None:
         assert type(told[0][0]) is type(told[1][0])
 
 
+def test_lines_too_long_and_lines_that_are_no_resources(in_c: Forms) -> None:
+    """Refused before anything of them is walked."""
+    long = b'{"resourceType":"Patient","id":"1","x":"%b"}' % (b"x" * (16 << 20))
+    for line in (long, long[:-50], b"", b"[]", b"1", b"{", b'{"resourceType":1}', b"\xff", b"null",
+                 b'{"resourceType":"Nothing","id":"1"}', b'{"resourceType":"Patient","id":"a b"}',
+                 b'{"resourceType":"Patient","id":"%b"}' % (b"1" * 65),
+                 b'{"resourceType":"Patient","id":"\xc3\xa9"}', b'{"resourceType":"Patient","id":"-."}',
+                 b'{"resourceType":"Patient","id":""}', b'{"resourceType":"Patient"}'):  # fmt: skip
+        _pair("analytics", in_c).require_alike(line)
+
+
 def test_what_is_no_job_is_refused(in_c: Forms) -> None:
     """A walk in C trusts nothing that it is given by Python."""
     for job in (None, 1, plain.Job()):

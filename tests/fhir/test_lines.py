@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridleway.errors import Fault, UsageError
-from bridleway.fhir import engine as engines
 from bridleway.fhir import run, units
+from bridleway.fhir.forms import SWITCH, plain
 from tests.fhir.support import (
     SECRET,
     Line,
@@ -259,7 +259,8 @@ def test_a_line_longer_than_fhir_allows_is_rejected(
 ) -> None:
     """And the lines around it are not touched by it."""
     monkeypatch.setattr(units, "MAX_LINE", 2000)
-    monkeypatch.setattr(engines, "MAX_LINE", 2000)
+    monkeypatch.setattr(plain, "MAX_LINE", 2000)
+    monkeypatch.setenv(SWITCH, "0")
     long = patient("long", name=[{"family": "x" * 5000}])
     made = anonymised(tmp_path, {"a.ndjson": [*crowd(3), long, *crowd(3, "q")]})
     assert [(one["line"], one["reason"]) for one in made.rejected()] == [(4, "line-too-long")]
