@@ -237,13 +237,9 @@ class Index:
         self._people.close()
 
 
-def gather(folder: Path, seen: Iterable[Seen]) -> dict[int, Code]:
-    """Merge what all parts hold into one index in a folder; return the codes by number."""
+def gather(folder: Path, seen: Iterable[Seen]) -> None:
+    """Merge what all parts hold into one index in a folder."""
     told = list(seen)
     kinds = (("ids", IDS), ("people", PEOPLE), ("events", EVENT), ("raws", RAW))
     for number, (what, kind) in enumerate(kinds):
         store.merge([one.files[number] for one in told], folder / what, kind)
-    codes: dict[int, Code] = {}
-    for one in told:
-        codes.update(one.codes)
-    return codes

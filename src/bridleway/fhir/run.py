@@ -142,6 +142,7 @@ class _Run:
         self.order, self.units = order, told
         self.work, self.out = folder / "work", folder / "out"
         self.progress, self.stopped = progress, stopped
+        self.codes: dict[int, Code] = {}
         self.total = sum(unit.size for unit in told) or 1
         policy = order.policy
         self.plan = Plan(
@@ -198,8 +199,10 @@ class _Run:
     def _note(self, rejected: frozenset[int]) -> tuple[list[Done], dict[int, Code]]:
         """Take the first pass: write the index; codes of rejected resources do not count."""
         plan = replace(self.plan, held=Held(names=rejected))
+        self.codes = {}
         noted = self._pass(workers.note, plan, with_index=False, begins=0.0, share=0.35)
-        return noted, index.gather(self.work, [part for done in noted for part in done.parts])
+        index.gather(self.work, [part for done in noted for part in done.parts])
+        return noted, self.codes
 
     def _settle(self, codes: Mapping[int, Code], rejected: frozenset[int]) -> Settled:
         policy = self.order.policy
@@ -223,7 +226,7 @@ class _Run:
 
     def _newly_rejected(self, done: Iterable[Done], held: Held) -> frozenset[int]:
         """Return resources that were rejected though what refers to them was told they leave."""
-        found = {one.name for part in done for one in part.rejected if one.name}
+        found = {name for part in done for name in part.named}
         return frozenset(found - held.names) if self.order.policy.is_own else frozenset()
 
     def _pass(
@@ -243,7 +246,7 @@ class _Run:
             workers.begin(plan, with_index)
             try:
                 for unit in self.units:
-                    found.append(work(unit))
+                    found.append(self._came(work(unit), work))
                     self._tell(found, begins, share, phrase)
             finally:
                 workers.end()
@@ -253,7 +256,7 @@ class _Run:
         pool = ProcessPoolExecutor(count, context, workers.begin_apart, (plan, with_index))
         try:
             for done in pool.map(work, self.units):
-                found.append(done)
+                found.append(self._came(done, work))
                 self._tell(found, begins, share, phrase)
         except BrokenExecutor:
             raise Fault(
@@ -263,6 +266,14 @@ class _Run:
         finally:
             pool.shutdown(cancel_futures=True)
         return found
+
+    def _came(self, done: Done, work: Callable[[Unit], Done]) -> Done:
+        """Take the codes out of what a unit came to: nearly all units hold the same."""
+        for part in done.parts:
+            if work is workers.note:
+                self.codes.update(part.codes)
+            part.codes = {}
+        return done
 
     def _tell(self, found: Sequence[Done], begins: float, share: float, phrase: str) -> None:
         if self.stopped():
@@ -300,12 +311,11 @@ class _Run:
         before: Counter[str] = Counter()
         for one in done:
             name = self.units[one.number].name
-            for rejected in one.rejected:
-                yield {
-                    "file": name,
-                    "line": before[name] + rejected.line,
-                    "reason": rejected.reason,
-                }
+            if one.rejections is not None:
+                with one.rejections.open() as file:
+                    for told in file:
+                        line, reason = told.split()
+                        yield {"file": name, "line": before[name] + int(line), "reason": reason}
             before[name] += one.lines
 
 
@@ -315,5 +325,6 @@ def replace_names(held: Held, names: frozenset[int]) -> Held:
 
 
 def _forget(done: Done) -> None:
-    for path in [*done.files.values(), *(path for part in done.parts for path in part.files)]:
+    noted = (path for part in done.parts for path in part.files)
+    for path in [*done.files.values(), *noted, *filter(None, [done.rejections])]:
         path.unlink(missing_ok=True)

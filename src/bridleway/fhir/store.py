@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _BLOCK = 512  # records read by one look-up
-_PART_BYTES = 16 << 20  # held by a merge at a time
+_PART_BYTES = 4 << 20  # held by a merge at a time
 
 
 def write(path: Path, records: NDArray[np.void]) -> Path:

@@ -13,6 +13,7 @@ from bridleway.errors import UsageError
 from bridleway.fhir.resources import MAX_LINE
 
 UNIT_BYTES = 8 << 20
+MOST_UNITS = 1000  # about; what each came to is kept until the end
 _ENDINGS = (".ndjson", ".ndjson.gz", ".jsonl", ".json")
 _BOM = b"\xef\xbb\xbf"
 
@@ -66,7 +67,9 @@ def units(given: Path) -> list[Unit]:
     """Cut a source into units. Raises UsageError where two files would have one output."""
     found: list[Unit] = []
     names: set[str] = set()
-    for path in sources(given):
+    paths = sources(given)
+    most = max(UNIT_BYTES, sum(path.stat().st_size for path in paths) // MOST_UNITS)
+    for path in paths:
         name = output_name(path, given)
         if name in names:
             raise UsageError(
@@ -74,11 +77,11 @@ def units(given: Path) -> list[Unit]:
             )
         names.add(name)
         size = path.stat().st_size
-        whole = path.name.endswith((".gz", ".json")) or size <= UNIT_BYTES
-        pieces = 1 if whole else -(-size // UNIT_BYTES)
+        whole = path.name.endswith((".gz", ".json")) or size <= most
+        pieces = 1 if whole else -(-size // most)
         for piece in range(pieces):
-            end = 0 if whole else min(size, (piece + 1) * UNIT_BYTES)
-            found.append(Unit(path, name, len(found), piece * UNIT_BYTES, end))
+            end = 0 if whole else min(size, (piece + 1) * most)
+            found.append(Unit(path, name, len(found), piece * most, end))
     return found
 
 

@@ -27,7 +27,7 @@ from bridleway.fhir.resources import Wrong
 from bridleway.fhir.units import Unit, lines
 from bridleway.fhir.walks import Code, Tools
 
-_NOTED_AT_ONCE = 200_000
+_NOTED_AT_ONCE = 50_000
 _BUNDLE = b'{"resourceType":"Bundle","type":"collection"%b}\n'
 
 
@@ -54,23 +54,13 @@ class Plan:
 
 
 @dataclass
-class Rejected:
-    """A line that does not leave: its number in its unit and why.
-
-    name: which resource it was, where references to it were told that it leaves, else 0.
-    """
-
-    line: int
-    reason: str
-    name: int = 0
-
-
-@dataclass
 class Done:
     """What one unit came to.
 
     written: resources by the name of their file, files: where its part of each stands; outside:
-    what the request did not ask for; peak_mb: the most memory that the process ever had.
+    what the request did not ask for; peak_mb: the most memory that the process ever had;
+    rejections: where the rejected lines stand, by number in the unit and reason; named: the
+    rejected resources to which references were told that they leave.
     """
 
     number: int
@@ -81,7 +71,9 @@ class Done:
     undated: int = 0
     peak_mb: float = 0.0
     files: dict[str, Path] = field(default_factory=dict)
-    rejected: list[Rejected] = field(default_factory=list)
+    rejections: Path | None = None
+    reasons: Counter[str] = field(default_factory=Counter)
+    named: list[int] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     parts: list[Seen] = field(default_factory=list)
 
@@ -225,7 +217,7 @@ def write(unit: Unit) -> Done:
             done.lines += 1
             if not line:
                 continue
-            for name, told, made in _leaving(worker, line, unit, done):
+            for name, told, made in _leaving(worker, line, unit, done, out):
                 out.put(name, told)
                 done.written[name] += len(made)
                 for one, source in made:
@@ -234,6 +226,7 @@ def write(unit: Unit) -> Done:
             if noted >= _NOTED_AT_ONCE:
                 done.parts.append(_put_released(collector, worker, unit, len(done.parts)))
                 collector, noted = worker.collector(), 0
+        out.end()
     done.parts.append(_put_released(collector, worker, unit, len(done.parts)))
     done.counts = Counter(engine.counts)
     done.peak_mb = peak_mb()
@@ -246,8 +239,30 @@ class _Out:
     def __init__(self, plan: Plan, unit: Unit, done: Done, stack: ExitStack) -> None:
         self._plan, self._unit, self._done, self._stack = plan, unit, done, stack
         self._open: dict[str, Any] = {}
+        self._rejected: list[bytes] = []
         if not plan.by_type:
             self._file(unit.name)  # a file of which nothing leaves is written too, empty
+
+    def reject(self, reason: str, name: int = 0) -> None:
+        """Note that the current line does not leave.
+
+        name: which resource it was, where references to it were told that it leaves, else 0.
+        """
+        done = self._done
+        done.reasons[reason] += 1
+        if name:
+            done.named.append(name)
+        self._rejected.append(b"%d %b\n" % (done.lines, reason.encode()))
+        if len(self._rejected) >= _NOTED_AT_ONCE:
+            self.end()
+
+    def end(self) -> None:
+        """Write down the lines that do not leave."""
+        if self._rejected:
+            self._done.rejections = self._plan.folder / f"rejected-{self._unit.number}"
+            with self._done.rejections.open("ab") as file:
+                file.writelines(self._rejected)
+            self._rejected.clear()
 
     def put(self, name: str, told: bytes) -> None:
         """Append to the file of a name."""
@@ -271,7 +286,7 @@ def _put_released(collector: Collector, worker: _Worker, unit: Unit, number: int
 
 
 def _leaving(
-    worker: _Worker, line: bytes, unit: Unit, done: Done
+    worker: _Worker, line: bytes, unit: Unit, done: Done, out: _Out
 ) -> Iterator[tuple[str, bytes, list[tuple[dict[str, Any], dict[str, Any] | None]]]]:
     """Yield what leaves of a line: the name of its file, its text, the resources in it, each with
     what it was where its pseudonyms are not our own."""
@@ -279,12 +294,12 @@ def _leaving(
         bundle, found = worker.resources(line)
     except Wrong as wrong:
         done.read += 1
-        done.rejected.append(Rejected(done.lines, wrong.reason))
+        out.reject(wrong.reason)
         return
     made: list[tuple[dict[str, Any], bytes, dict[str, Any] | None]] = []
     for resource in found:
         done.read += 1
-        one = _one(worker, resource, line, unit, done)
+        one = _one(worker, resource, line, unit, done, out)
         if one is not None:
             made.append((*one, None if worker.plan.policy.is_own else resource))
     if worker.plan.by_type or bundle is None:
@@ -293,8 +308,8 @@ def _leaving(
             yield name, told + b"\n", [(left, source)]
         return
     entries = b",".join(b'{"resource":%b}' % told for _, told, _ in made)
-    out = _BUNDLE % (b',"entry":[%b]' % entries if made else b"")
-    yield unit.name, out, [(left, source) for left, _, source in made]
+    told = _BUNDLE % (b',"entry":[%b]' % entries if made else b"")
+    yield unit.name, told, [(left, source) for left, _, source in made]
 
 
 def _addresses(bundle: dict[str, Any]) -> dict[str, str]:
@@ -314,6 +329,7 @@ def _one(
     line: bytes,
     unit: Unit,
     done: Done,
+    out: _Out,
 ) -> tuple[dict[str, Any], bytes] | None:
     engine = worker.engine
     try:
@@ -336,7 +352,7 @@ def _one(
         if type(resource) is dict and type(resource.get("id")) is str:
             told = worker.keys.pseudonym(str(kind), resource["id"])
             name = short(told) if engine.leaves(told) else 0
-        done.rejected.append(Rejected(done.lines, wrong.reason, name))
+        out.reject(wrong.reason, name)
         return None
 
 

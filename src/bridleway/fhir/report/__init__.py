@@ -53,7 +53,7 @@ def made(told: Measured) -> dict[str, Any]:
     read = sum(one.read for one in told.done)
     written = sum(one.written.total() for one in told.done)
     outside = sum(one.outside for one in told.done)
-    reasons = Counter(r.reason for one in told.done for r in one.rejected)
+    reasons = sum((one.reasons for one in told.done), Counter[str]())
     before = sum((part.types for one in told.noted for part in one.parts), Counter[str]())
     after = sum((part.types for one in told.done for part in one.parts), Counter[str]())
     counts = sum((one.counts for one in told.done), Counter[str]())

@@ -89,16 +89,24 @@ class _Left:
         self.sampled = total > MOST_EVENTS
         # Pseudonyms are uniform, so the lowest of them are a sample of patients.
         self.most = int((1 << 64) * MOST_EVENTS / total) if self.sampled else 1 << 64
-        rows = [part[part["patient"] <= np.uint64(min(self.most, (1 << 64) - 1))]
-                for part in store.parts([path], index.EVENT)]  # fmt: skip
-        events = np.concatenate(rows) if rows else np.zeros(0, index.EVENT)
-        names, numbers = np.unique(events["patient"], return_inverse=True)
-        self.patients = len(names)
-        order = np.lexsort((events["day"], numbers, events["code"]))
-        self._codes = events["code"][order]
-        self._people = numbers[order].astype(np.int64)
-        self._days = events["day"][order].astype(np.int64)
-        self._names = names
+        most = np.uint64(min(self.most, (1 << 64) - 1))
+        names, codes = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+        people, days = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+        self.patients = 0
+        for part in store.parts([path], index.EVENT):  # sorted by patient, then code, then day
+            chosen = part[part["patient"] <= most]
+            found, numbers = np.unique(chosen["patient"], return_inverse=True)
+            names.append(found)
+            codes.append(chosen["code"].copy())
+            people.append((numbers + self.patients).astype(np.int32))
+            days.append(chosen["day"].astype(np.int32))
+            self.patients += len(found)
+        self._names = np.concatenate(names)
+        told_codes = np.concatenate(codes)
+        order = np.argsort(told_codes, kind="stable").astype(np.int32)
+        self._codes = told_codes[order]
+        self._people = np.concatenate(people)[order]
+        self._days = np.concatenate(days)[order]
         self.dates, self._window = _dates(told)
 
     def has(self, patient: int) -> bool:
@@ -129,7 +137,7 @@ class _Left:
 
     def _keys(self, place: slice, day: int) -> NDArray[np.int64]:
         """Return patients with what their dates would have to have been shifted by."""
-        people, days = self._people[place] * _BASE, self._days[place]
+        people, days = self._people[place] * _BASE, self._days[place].astype(np.int64)
         found: NDArray[np.int64] = people
         if day and self.dates == "years":
             found = people[days == date.fromordinal(day).year]
