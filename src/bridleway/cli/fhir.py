@@ -15,18 +15,21 @@ from bridleway.cli.frame import (
     PasswordFile,
     WorkspaceOption,
     at,
+    fail,
     guarded,
     password_for,
+    quoted,
     say,
     secret_in,
     show,
     table,
 )
-from bridleway.errors import UsageError
+from bridleway.errors import BridlewayError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridleway.fhir.bulk.heard import Words
     from bridleway.fhir.run import Given
 
 app = typer.Typer(no_args_is_help=True, help="FHIR R4: patient data, anonymised by default.")
@@ -239,10 +242,15 @@ def import_(
         credentials = Credentials(client_id, from_file(key, kid), scope)
     level = "group" if group else "patient" if patients else "system"
     wanted = Wanted(level, group, moment, types=tuple(type_name or ()))
-    with _progress(as_json) as bar:
-        made = fetch(
-            base, target, wanted, credentials=credentials, progress=lambda phrase: bar(0.0, phrase)
-        )
+    said: list[Words] = []
+    try:
+        with _progress(as_json) as bar:
+            made = fetch(
+                base, target, wanted, credentials=credentials, heard=said.append,
+                progress=lambda phrase: bar(0.0, phrase),
+            )  # fmt: skip
+    except BridlewayError as error:
+        fail(error, as_json, *_server(said))
     body = {
         "folder": str(target),
         "transaction_time": made.transaction_time.isoformat(),
@@ -262,6 +270,16 @@ def import_(
             say(f"{count} outcomes: {name}")
 
     show(body, as_json, tell)
+
+
+def _server(said: Sequence[Words]) -> tuple[dict[str, Any], list[str]]:
+    """Return what the server said of an error, for JSON and for people."""
+    if not said:
+        return {}, []
+    one = said[-1]
+    told = {"severity": one.severity, "code": one.code, "text": one.text, "more": one.more}
+    more = f" ({one.more:,} more)" if one.more else ""
+    return {"server": told}, [f"The server's own words, unchecked{more}:", *quoted(str(one))]
 
 
 def _version() -> str:
@@ -326,7 +344,7 @@ def _progress(as_json: bool) -> Iterator[Callable[[float, str], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description:9}"),
+        TextColumn("{task.description:9}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),

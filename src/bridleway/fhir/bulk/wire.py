@@ -16,6 +16,7 @@ import httpx
 
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.fhir.bulk.addresses import checked, is_here, origin
+from bridleway.fhir.bulk.heard import Words, known_code, words
 from bridleway.fhir.bulk.outcomes import TRANSIENT, codes
 from bridleway.fhir.bulk.signing import SigningKey
 
@@ -96,6 +97,7 @@ class Wire:
         self._until = clock() + patience
         self._token = ""
         self._token_ends = 0.0
+        self.said: Words | None = None  # by the last answer, if it was an error that explains
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, verify=verify)
 
     def close(self) -> None:
@@ -154,6 +156,7 @@ class Wire:
         become http.
         """
         headers = dict(options.pop("headers", {}))
+        self.said = None
         # The token goes to the server that issued it, and where the caller said it may.
         if token and self._credentials is not None:
             if origin(address) not in self._origins:
@@ -186,17 +189,21 @@ class Wire:
                     self.forget_token()
                     continue
                 body = b"".join(_bounded(plain(answer)))
-                return Answer(answer.status_code, answer.headers, body)
+                whole = Answer(answer.status_code, answer.headers, body)
+                self.said = words(whole.json(), [self._token]) if whole.status_code >= 400 else None
+                return whole
         raise Fault("The server refuses its own token.", "Check the client's registration.")
 
     def failed(self, answer: Answer | httpx.Response, what: str, told: Any = None) -> Exception:
         """Return what to raise for an error: Retry where asking again may help, else a Fault.
 
-        Only the status and the issue codes are told on: diagnostics may hold data.
+        Only the status and the issue codes that FHIR has stand in it. What else the server says is
+        in `said`: an error may be logged, and a server's words may hold data.
         """
         status = answer.status_code
         found = codes(told)
-        words = f" ({', '.join(sorted(found)[:3])})" if found else ""
+        named = sorted({known_code(one) for one in found})[:3]
+        why = f" ({', '.join(named)})" if named else ""
         after = retry_after(answer.headers.get("retry-after"), self.clock())
         if status in (429, 503) or (status in _BUSY and (after is not None or found & TRANSIENT)):
             return Retry(after)
@@ -204,10 +211,10 @@ class Wire:
             return Retry()
         if status in (401, 403):
             return Refused(
-                f"The server does not allow {what}: {status}{words}.",
+                f"The server does not allow {what}: {status}{why}.",
                 "Check the client's registration and scopes.",
             )
-        return Fault(f"The server refused {what}: {status}{words}.", "Check what is asked for.")
+        return Fault(f"The server refused {what}: {status}{why}.", "Check what is asked for.")
 
     # Tokens
 
