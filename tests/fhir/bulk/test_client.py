@@ -516,6 +516,22 @@ def test_what_the_server_says_is_told_apart(tmp_path: Path) -> None:
         assert len(said) == 1
 
 
+def test_where_nothing_answers_nobody_waits(tmp_path: Path) -> None:
+    """A wrong port or name is told at once; a server that went away meanwhile is waited for."""
+    waits: list[float] = []
+    for credentials in (None, WHO):
+        with pytest.raises(Fault, match="No server answers"):
+            fetch(f"http://127.0.0.1:{free_port()}", tmp_path / "a", sleep=waits.append,
+                  credentials=credentials)  # fmt: skip
+    assert not waits
+    with nasty() as script:
+        gone = f"http://127.0.0.1:{free_port()}"
+        script.lay("/s", JSONResponse(manifest(script.base, {"type": "Patient", "url": gone})))
+        with pytest.raises(Fault):
+            get(script, tmp_path / "b", waits=waits)
+    assert len(waits) == 4
+
+
 # Resuming
 
 

@@ -88,6 +88,10 @@ class Wire:
         verify: Any = True,
     ) -> None:
         self.base = checked(base, "the server", insecure=insecure).rstrip("/")
+        if "?" in base:
+            raise UsageError(
+                "The address of the server holds a query.", "Leave out what begins with '?'."
+            )
         self._credentials = credentials
         self._insecure = insecure
         self._origins = {origin(self.base), *map(origin, trusted)}
@@ -97,6 +101,7 @@ class Wire:
         self._until = clock() + patience
         self._token = ""
         self._token_ends = 0.0
+        self._answered = False
         self.said: Words | None = None  # by the last answer, if it was an error that explains
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, verify=verify)
 
@@ -133,12 +138,24 @@ class Wire:
         self._sleep(max(seconds, 0.05))
 
     def again(self, do: Callable[[], Any], what: str) -> Any:
-        """Do something that may raise Retry, and wait longer each time. Raises Fault in the end."""
+        """Do something that may raise Retry, and wait longer each time. Raises Fault in the end.
+
+        Where nothing has ever answered, nobody waits: the address is more likely wrong.
+        """
         for attempt in range(self.attempts):
             try:
                 return do()
             except Retry as error:
                 after = error.after
+            except httpx.ConnectError:
+                if not self._answered:
+                    raise Fault(
+                        "No server answers at that address.",
+                        "Check its name, port and certificate, and that it runs.",
+                        where=self.base,
+                        code="timeout",
+                    ) from None
+                after = None
             except httpx.HTTPError:
                 after = None
             self.wait(after if after is not None else min(2.0**attempt, 60.0))
@@ -167,6 +184,7 @@ class Wire:
             headers["Authorization"] = f"Bearer {self.token()}"
         for _ in range(MOST_REDIRECTS):
             with self._client.stream(method, address, headers=headers, **options) as answer:
+                self._answered = True
                 if answer.status_code not in _REDIRECTS:
                     yield answer
                     return
