@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -221,7 +221,11 @@ def serve(
         types = ", ".join(exporter.types)
         show(told, as_json, lambda: say(f"Serving {types} under '{passport}' at {settings.root}"))
         config = uvicorn.Config(made, log_level="warning", access_log=False, server_header=False)
-        uvicorn.Server(config).run(sockets=[line])
+        try:
+            with suppress(KeyboardInterrupt):  # how it is meant to be stopped
+                uvicorn.Server(config).run(sockets=[line])
+        finally:
+            made.state.close()
 
 
 @app.command("import")
