@@ -422,6 +422,8 @@ NOTES = {
     "extract make": "`bridleway extract PASSPORT` is short for it. `folder` and `extract` are null where "
     "the extract is withheld; then the exit code is 4. Of a FHIR source `extract` has `fhir` besides: the "
     "policy, its digest, and how many resources were read, written, rejected and not asked for.",
+    "fhir import": "Where the server explains an error, `--json` prints `server` besides: `severity`, "
+    "`code`, `text` and how many `more` there are; the server's own words, unchecked.",
     "fhir anonymise": "Exit code 0 also where lines were rejected; they are counted.",
     "fhir serve": "Ends when it is stopped.",
     "extract plan": "For the controller of the source: exact figures, which nobody else is shown. "

@@ -65,6 +65,12 @@ It polls by `Retry-After` (seconds or date, at most five minutes) or with doubli
 tokens before they end and when one is refused, sends a token only to the server's own origin and to those
 named as trusted, and never where `requiresAccessToken` is false or across a redirection. Files are checked for
 their gzip, their lines, their type, `count` and SHA-256 before they appear. A call that was cut short goes on.
+
+What a server says of an error (the gravest issue of its OperationOutcome) is shown to whoever asked, below
+Bridleway's own sentence and marked: severity, code and text (`details.text`, a coding's display or
+`diagnostics`), one line of at most 200 characters without control characters and escape sequences, and without
+what looks like a token. It is part of no error, log, receipt or report. Of error files only severities and codes
+are counted.
 """  # noqa: E501 -- paragraphs and rows of a table
 
 SEARCHES = """\

@@ -99,6 +99,7 @@ def _extracts(cli: Cli, folder: Path) -> None:
 
 def _fhir(cli: Cli, folder: Path) -> None:
     """Anonymise a folder, explain the policy; serve a passport's extract, and import it."""
+    from tests.fhir.bulk.place import free_port
     from tests.node.test_fhir_extracts import allow, made_in, passport, write_source
     from tests.node.test_fhir_service import served
 
@@ -113,8 +114,9 @@ def _fhir(cli: Cli, folder: Path) -> None:
             cli.json("fhir", "import", base, str(folder / "imported"), here=False)
     clinic = Cli(folder / "clinic", PASSWORD_OF_CLINIC, said=cli.said)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uvicorn.run", lambda *_, **__: None)  # it would not end
-        clinic.json("fhir", "serve", "cohort", "--as", "city/sam-okoro", "--open")
+        patch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # it would not end
+        clinic.json("fhir", "serve", "cohort", "--as", "city/sam-okoro", "--open", "--port",
+                    str(free_port()))  # fmt: skip
 
 
 def require_shape(promised: Any, told: Any, where: str) -> None:

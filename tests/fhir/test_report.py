@@ -360,6 +360,23 @@ def test_the_page_opens_and_says_the_numbers(made: Made) -> None:
     assert report["policy"]["name"] in page.text
 
 
+def test_the_page_can_be_read_on_a_phone_and_without_eyes(made: Made) -> None:
+    """Plots have a name, a size, and a table after them; none is so wide that its words shrink."""
+    told = (made.folder / "report.html").read_text("utf-8")
+    plots = re.findall(r"<svg [^>]*>", told)
+    assert len(plots) >= 3 and "<h3>Decade of birth</h3>" in told
+    for plot in plots:
+        assert re.search(r'aria-label="[^"]+"', plot) and 'role="img"' in plot
+        [wide] = re.findall(r'viewBox="0 0 ([\d.]+) ', plot)
+        assert float(wide) <= 620
+        [shown] = re.findall(r' width="([\d.]+)"', plot)
+        assert float(shown) > float(wide)
+    for part in told.split("<svg ")[1:]:
+        assert "<table" in part.split("<h2", 1)[0]
+    assert '<th scope="col"></th>' not in told
+    assert "@media screen and (max-width:600px)" in told
+
+
 OTHERS = {
     "keeps.json": '{"fhirPathRules": [{"path": "Patient.name", "method": "redact"}]}',
     "hashes.json": '{"fhirPathRules": [{"path": "Resource.id", "method": "cryptoHash"},'

@@ -168,3 +168,38 @@ def test_fractions_of_a_policy_are_written_in_quotes(written: str) -> None:
         assert sentence.endswith("is a number with a fraction, which is not signed as it stands.")
     else:
         assert told == []
+
+
+KEY_WARNS = "The name 'patient' suggests health, and its category does not say so."
+LISTING_WARNS = (
+    "'resource' holds FHIR resources, which is health data, and its category does not say so."
+)
+
+
+@pytest.mark.parametrize(
+    ("category", "more", "told"),
+    [
+        ("user.health_and_medical", {}, []),
+        ("uk.health.hospital", {}, []),
+        ("user", {}, [KEY_WARNS, LISTING_WARNS]),
+        ("user.demographic.race_ethnicity", {}, [KEY_WARNS]),
+        ("user", {"lawfulness.article6": "trial-no-real-people"}, []),
+    ],
+)
+def test_the_key_of_patients_is_no_finding_where_the_passport_says_health(
+    category: str, more: dict[str, Any], told: list[str]
+) -> None:
+    """Its name adds nothing to it; where the passport says less than health, both are found."""
+    body = draft()
+    fields = body["data"]["sources"][2]["fields"]
+    assert [one["name"] for one in fields] == ["patient", "resource"]
+    assert fields[1]["category"] == "user.health_and_medical"
+    fields[0]["category"], fields[1]["category"] = "user.unique_id", category
+    for path, value in more.items():
+        put(body, path_key(path), value)
+    findings = check(Document("p.yaml", body), FACTS, None, TODAY)
+    assert [
+        f.sentence
+        for f in findings
+        if f.severity == "warning" and f.path.startswith("data.sources[2]")
+    ] == told

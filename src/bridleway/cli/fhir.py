@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,18 +15,22 @@ from bridleway.cli.frame import (
     PasswordFile,
     WorkspaceOption,
     at,
+    fail,
     guarded,
     password_for,
+    quoted,
     say,
     secret_in,
     show,
     table,
 )
-from bridleway.errors import UsageError
+from bridleway.errors import BridlewayError, UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
 
+    from bridleway.fhir.bulk.heard import Words
     from bridleway.fhir.run import Given
 
 app = typer.Typer(no_args_is_help=True, help="FHIR R4: patient data, anonymised by default.")
@@ -68,7 +72,10 @@ def anonymise(
         ),
     ] = None,
     processes: Annotated[
-        int, typer.Option("--processes", help="How many at a time.", show_default="all processors")
+        int,
+        typer.Option(
+            "--processes", min=0, help="How many at a time.", show_default="all processors"
+        ),
     ] = 0,
     packed: Annotated[bool, typer.Option("--gzip", help="Write files packed.")] = False,
     as_json: JsonFlag = False,
@@ -78,6 +85,12 @@ def anonymise(
     from bridleway.fhir.reading import policy_of
 
     told = policy_of(policy)
+    if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+        raise UsageError(
+            "The target lies in the source.",
+            "Name a folder beside it, or the next run reads what this one writes.",
+            where=str(target),
+        )
     order = run.Order(
         source, target, told, secret_in(key_file) if key_file else keyed.forgotten(), source_name,
         _day(as_of), _hierarchies(hierarchy or ()), processes, packed,
@@ -102,12 +115,7 @@ def explain(
     from bridleway.fhir.reading import policy_of
 
     told = policy_of(policy)
-    for name in type_name or ():
-        if not r4.is_resource(name):
-            raise UsageError(
-                f"FHIR R4 has no resource '{name}'.", "Write it as FHIR does: Patient."
-            )
-    names = type_name or r4.resource_types()
+    names = _types(type_name) or r4.resource_types()
     lines = [line for name in names for line in explained(told, name)]
     body = {
         "policy": told.name, "digest": told.digest, "warnings": list(told.warnings),
@@ -145,12 +153,19 @@ def serve(
         typer.Option("--open", help="No tokens: whoever reaches this machine's port may export."),
     ] = False,
     base: Annotated[
-        str, typer.Option("--base", help="The address that clients use, https or this machine.")
-    ] = "http://127.0.0.1:8080/fhir",
-    port: Annotated[int, typer.Option("--port", help="The port to listen on.")] = 8080,
+        str,
+        typer.Option(
+            "--base",
+            help="The address that clients use, https or this machine.",
+            show_default="http://127.0.0.1:PORT/fhir",
+        ),
+    ] = "",
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")
+    ] = 8080,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     keep_hours: Annotated[
-        float, typer.Option("--keep-hours", help="How long files of an export are kept.")
+        float, typer.Option("--keep-hours", min=0.1, help="How long files of an export are kept.")
     ] = 24.0,
     question: Annotated[
         str | None, typer.Option("--question", help="Which extract, where there are several.")
@@ -167,18 +182,27 @@ def serve(
     from bridleway.fhir.bulk.smart import Clients
     from bridleway.node.fhir_service import PassportExporter, clients_from
 
-    if (clients is None) is not open_access:
+    if clients is not None and open_access:
+        raise UsageError("With --open nobody needs a token.", "Give --clients or --open, not both.")
+    if clients is None and not open_access:
         raise UsageError(
             "The server needs the clients that it may answer.",
             "Give --clients FILE; on your own machine, --open does without tokens.",
         )
-    if open_access and host not in ("127.0.0.1", "::1", "localhost"):
+    here = host in ("127.0.0.1", "::1", "localhost")
+    if open_access and not here:
         raise UsageError(
             "Without tokens the server answers this machine alone.",
             "Give --clients FILE, or leave --host out.",
             where=host,
         )
-    with at(workspace) as place:
+    if not here and not base:
+        raise UsageError(
+            "It is not said by which address clients reach the server.",
+            "Give --base https://NAME/fhir.",
+        )
+    base = base or f"http://{_in_url(host)}:{port}/fhir"
+    with at(workspace) as place, _listening(host, port) as line:
         exporter = PassportExporter(
             place, passport, person, password_for(person, password_file), question
         )
@@ -191,13 +215,17 @@ def serve(
         known = None
         if clients is not None:
             known = Clients(clients_from(clients), folder / "tokens")
+        made = application(exporter, settings, known)
+        made.state.open()
         told = {"passport": passport, "types": list(exporter.types), "base": settings.root}
         types = ", ".join(exporter.types)
         show(told, as_json, lambda: say(f"Serving {types} under '{passport}' at {settings.root}"))
-        uvicorn.run(
-            application(exporter, settings, known), host=host, port=port,
-            log_level="warning", access_log=False, server_header=False,
-        )  # fmt: skip
+        config = uvicorn.Config(made, log_level="warning", access_log=False, server_header=False)
+        try:
+            with suppress(KeyboardInterrupt):  # how it is meant to be stopped
+                uvicorn.Server(config).run(sockets=[line])
+        finally:
+            made.state.close()
 
 
 @app.command("import")
@@ -237,12 +265,23 @@ def import_(
     credentials = None
     if key is not None:
         credentials = Credentials(client_id, from_file(key, kid), scope)
+    if group and patients:
+        raise UsageError("--group and --patients are two exports.", "Give one of them.")
     level = "group" if group else "patient" if patients else "system"
-    wanted = Wanted(level, group, moment, types=tuple(type_name or ()))
-    with _progress(as_json) as bar:
-        made = fetch(
-            base, target, wanted, credentials=credentials, progress=lambda phrase: bar(0.0, phrase)
-        )
+    wanted = Wanted(level, group, moment, types=tuple(_types(type_name)))
+    _require_room(target)
+    new = not target.exists()
+    said: list[Words] = []
+    try:
+        with _progress(as_json) as bar:
+            made = fetch(
+                base, target, wanted, credentials=credentials, heard=said.append,
+                progress=lambda phrase: bar(0.0, phrase),
+            )  # fmt: skip
+    except BridlewayError as error:
+        if new and target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+        fail(error, as_json, *_server(said))
     body = {
         "folder": str(target),
         "transaction_time": made.transaction_time.isoformat(),
@@ -264,21 +303,92 @@ def import_(
     show(body, as_json, tell)
 
 
+def _server(said: Sequence[Words]) -> tuple[dict[str, Any], list[str]]:
+    """Return what the server said of an error, for JSON and for people."""
+    if not said:
+        return {}, []
+    one = said[-1]
+    told = {"severity": one.severity, "code": one.code, "text": one.text, "more": one.more}
+    more = f" ({one.more:,} more)" if one.more else ""
+    return {"server": told}, [f"The server's own words, unchecked{more}:", *quoted(str(one))]
+
+
 def _version() -> str:
     from importlib.metadata import version
 
     return version("bridleway")
 
 
-def _day(told: str | None) -> date:
-    from datetime import UTC, datetime
+def _types(told: Sequence[str] | None) -> list[str]:
+    """Return types of resource, each given by itself or in a list with commas."""
+    from bridleway.fhir import r4
 
-    if told is None:
-        return datetime.now(UTC).date()
+    names = [name.strip() for one in told or () for name in one.split(",")]
+    for name in names:
+        if not r4.is_resource(name):
+            near = nearest(name, r4.resource_types()) or nearest(
+                name.capitalize(), r4.resource_types()
+            )
+            raise UsageError(
+                f"FHIR R4 has no resource '{name}'.{near}", "Write it as FHIR does: Patient."
+            )
+    return names
+
+
+def _require_room(target: Path) -> None:
+    """Raise UsageError unless an import can be written there, or goes on there."""
+    from bridleway.fhir.bulk.client import MANIFEST, STATE
+
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UsageError("The target is a file.", "Name a folder.", where=str(target))
+    held = {path.name for path in target.iterdir()}
+    if held and not held & {STATE, MANIFEST}:
+        raise UsageError(
+            "The folder holds other files.", "Name a new or an empty one.", where=str(target)
+        )
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket]:
+    """Yield a socket that listens. Raises UsageError where it cannot: nothing is served then."""
+    import socket as sockets
+
+    family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
     try:
-        return date.fromisoformat(told)
+        line = sockets.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        why = str(error.strerror).partition(" (")[0]  # Python adds the address
+        raise UsageError(
+            f"The server cannot listen there ({why}).",
+            "Name another --port, or a --host of this machine.",
+            where=f"{_in_url(host)}:{port}",
+        ) from None
+    with line:
+        yield line
+
+
+def _day(told: str | None) -> date:
+    from datetime import UTC, datetime, timedelta
+
+    today = datetime.now(UTC).date()
+    if told is None:
+        return today
+    try:
+        day = date.fromisoformat(told)
     except ValueError:
         raise UsageError("--as-of is no day.", "Write it as 2026-11-28.", where=told) from None
+    # Somewhere it is tomorrow already. Ages of another century would be taken for true.
+    if not date(1900, 1, 1) <= day <= today + timedelta(days=1):
+        raise UsageError(
+            "--as-of is in the future, or before 1900.", "Write the day of the data.", where=told
+        )
+    return day
 
 
 def _hierarchies(given: Sequence[str]) -> dict[str, Given]:
@@ -326,7 +436,7 @@ def _progress(as_json: bool) -> Iterator[Callable[[float, str], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description:9}"),
+        TextColumn("{task.description:9}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
@@ -347,6 +457,8 @@ def _tell(report: dict[str, Any], target: Path, key_file: Path | None) -> None:
     )
     for why, count in told["rejected"].items():
         say(f"  {count:,}: {REASONS[why]}")
+    if not told["written"]:
+        say(f"Warning: nothing could leave; {target / 'rejected.jsonl'} names the lines and why.")
     for warning in report["policy"]["warnings"]:
         say(f"Warning: {warning}")
     before, after, held = people["before"], people["after"], people["held_back"]

@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -44,16 +44,39 @@ PasswordFile = Annotated[
 ]
 
 
-def fail(error: BridlewayError, as_json: bool) -> NoReturn:
-    """Print an error as one sentence, place and remedy, and end with its exit code."""
+def fail(
+    error: BridlewayError,
+    as_json: bool,
+    more: Mapping[str, Any] | None = None,
+    aside: Sequence[str] = (),
+) -> NoReturn:
+    """Print an error as one sentence, place and remedy, and end with its exit code.
+
+    more: what else stands in the JSON. aside: what else people read, in lines below the remedy.
+    """
     if as_json:
-        print(json_text(error.to_json()))
+        print(json_text({**(more or {}), **error.to_json()}))
     else:
         place = f" ({error.where})" if error.where else ""
         print(f"{error.kind}: {plain(error.sentence + place)}", file=sys.stderr)
-        if error.remedy:
-            print(f"  {plain(error.remedy)}", file=sys.stderr)
+        for line in filter(None, [error.remedy, *aside]):
+            print(f"  {plain(line)}", file=sys.stderr)
     raise typer.Exit(error.exit_code)
+
+
+def quoted(text: str) -> list[str]:
+    """Return somebody else's text as rows that are marked as a quotation.
+
+    On a terminal no row is broken by it: what follows a break would stand where ours begins.
+    """
+    text = plain(text)
+    if not sys.stderr.isatty():
+        return [f"| {text}"]
+    from shutil import get_terminal_size
+
+    from rich.cells import chop_cells
+
+    return [f"| {row}" for row in chop_cells(text, max(20, get_terminal_size().columns - 5))]
 
 
 def guarded(function: F) -> F:

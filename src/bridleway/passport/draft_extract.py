@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from bridleway.model.catalogue import ColumnFacts, TableFacts
-from bridleway.passport.fhir_extracts import COLUMNS, KEY, TYPE, draft_fhir
+from bridleway.passport.fhir_extracts import KEY, TYPE, draft_fhir, is_fhir_table
 from bridleway.passport.gaps_touch import question_words
 
 _LISTED = re.compile(r"\bselect\b(.*?)\bfrom\b", re.IGNORECASE | re.DOTALL)
@@ -35,7 +35,7 @@ def draft_recipe(text: str, facts: TableFacts, k: int) -> dict[str, Any]:
 
     That of a table of a FHIR source names a policy, and the types that its catalogue declares.
     """
-    if set(facts.columns) >= set(COLUMNS):
+    if is_fhir_table(facts):
         return {KEY: draft_fhir(facts.columns[TYPE].domain or (), k)}
     known = {name.lower(): column for name, column in facts.columns.items()}
     columns = {

@@ -23,11 +23,13 @@ from bridleway.errors import UsageError, nearest
 from bridleway.fhir import r4
 from bridleway.fhir.policy import Policy
 from bridleway.fhir.reading import SHIPPED, read_policy, shipped
+from bridleway.model.catalogue import TableFacts
 from bridleway.model.question import Listing
 
 KEY = "fhir"
 COLUMN, TYPE = "resource", "type"
 COLUMNS = ("patient", TYPE, COLUMN)  # of the one table that a FHIR source has
+HEALTH = "user.health_and_medical"  # the category of resources, whatever their types
 PLAIN_EXPORT = "plain-export"
 _KNOWN = ("policy", "types", "k", "plain")
 _FRACTIONS = ("heldBack", "span")
@@ -45,6 +47,11 @@ class FhirRecipe:
     def plain(self) -> bool:
         """Whether resources leave as they are."""
         return self.policy is None
+
+
+def is_fhir_table(facts: TableFacts) -> bool:
+    """Tell whether a table is the one of a FHIR source."""
+    return set(facts.columns) >= set(COLUMNS)
 
 
 def is_fhir(recipe: object) -> bool:

@@ -20,6 +20,7 @@ from bridleway.passport.document import (
     text_at,
     texts_at,
 )
+from bridleway.passport.fhir_extracts import COLUMN, HEALTH, is_fhir_table
 from bridleway.passport.gaps_touch import (
     ListedField,
     category_flags,
@@ -148,14 +149,52 @@ def _class_and_category(view: View, one: ListedField, here: tuple[str | int, ...
             *here,
         )
         return
-    hint = special_category_hint(one.name)
-    flags = {flag for flag, _ in category_flags(one.category)}
-    if hint and not flags & {"special", "offence"}:
+    if _says_special(one):
+        return
+    if hint := _name_suggests(view, one):
         yield view.warning(
             f"The name '{one.name}' suggests {hint}, and its category does not say so.",
             "Check the category: special category data asks for more.",
             *here,
         )
+    elif _holds_resources(view, one) and "made-up" not in view.touched:
+        yield view.warning(
+            f"'{one.name}' holds FHIR resources, which is health data, and its category does not "
+            "say so.",
+            f"Write category: {HEALTH}, or a part of it.",
+            *here,
+        )
+
+
+def _says_special(one: ListedField) -> bool:
+    return any(flag in ("special", "offence") for flag, _ in category_flags(one.category))
+
+
+def _name_suggests(view: View, one: ListedField) -> str:
+    """Return the kind of data that a field's name suggests and the passport leaves out, or "".
+
+    A key such as `patient` says what its rows are about. Where another field of its table is said
+    to be of that kind, or every record is made up, the passport has said more than the name does.
+    """
+    hint = special_category_hint(one.name)
+    is_key = one.form in ("key-only", "hashed") or (
+        one.column is not None and one.column.cls == "identifier"
+    )
+    if hint and is_key:
+        said = {
+            label
+            for other in view.touched.fields
+            if (other.source, other.table) == (one.source, one.table)
+            for _, label in category_flags(other.category)
+        }
+        if "made-up" in view.touched or hint in said:
+            return ""
+    return hint
+
+
+def _holds_resources(view: View, one: ListedField) -> bool:
+    facts = (view.facts or {}).get(f"{one.source}.{one.table}")
+    return one.name == COLUMN and facts is not None and is_fhir_table(facts)
 
 
 def link_rules(view: View) -> Findings:

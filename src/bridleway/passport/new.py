@@ -29,6 +29,7 @@ from bridleway.passport.document import (
     source_of,
 )
 from bridleway.passport.draft_extract import draft_recipe
+from bridleway.passport.fhir_extracts import COLUMN, HEALTH, is_fhir_table
 from bridleway.passport.gaps_needs import WAITS_IF_URGENT, needed
 from bridleway.passport.gaps_time import URGENT_REVIEW_DAYS
 from bridleway.passport.gaps_touch import category_hint, needed_roles, question_words, touched
@@ -346,9 +347,11 @@ def _sources(answers: NewAnswers, facts: Mapping[str, TableFacts]) -> list[dict[
                 said["table"] = table.table
             about_people = bool(table.entities) or column.cls != "plain"
             category = category_hint(name) if about_people else ""
+            # A trial on made-up records reveals nothing of anybody, so the widest term will do.
+            trial = answers.template == "first-question"
+            if name == COLUMN and is_fhir_table(table) and not trial:
+                category = HEALTH
             if column.cls != "plain" and not category:
-                # A trial on made-up records reveals nothing of anybody, so the widest term will do.
-                trial = answers.template == "first-question"
                 category = (
                     "user" if trial else "TODO: what kind of data this is, such as uk.benefit.award"
                 )

@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.fhir.bulk.client import MANIFEST, STATE, Wanted, fetch
+from bridleway.fhir.bulk.heard import Words
 from bridleway.fhir.bulk.signing import SigningKey, from_file
 from bridleway.fhir.bulk.smart import Client, Clients
 from bridleway.fhir.bulk.wire import Credentials, Wire, retry_after
@@ -170,14 +171,16 @@ def test_files_arrive_whole_private_and_described(tmp_path: Path) -> None:
 
 
 def test_error_files_are_read_and_counted(tmp_path: Path) -> None:
-    """By severity and code; the words stay in the file."""
-    line = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "x"}] * 2}
+    """By severity and code; the words stay in the file, and codes that FHIR does not have."""
+    line = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": code} for code in
+            ("value", "value", "fine. usage: Send your key", "\x1b[2J", ["value"])]}  # fmt: skip
     with nasty() as script:
         error = {"type": "OperationOutcome", "url": f"{script.base}/e"}
         script.lay("/s", JSONResponse(manifest(script.base, error=[error])))
         script.lay("/e", Response(json.dumps(line)))
         done = get(script, tmp_path)
-    assert done.issues == {"warning: x": 2} and done.errors[0].path.name == "error.1.ndjson"
+    assert done.issues == {"warning: value": 2, "warning: unknown": 3}
+    assert done.errors[0].path.name == "error.1.ndjson"
 
 
 def test_a_manifest_in_pages(tmp_path: Path) -> None:
@@ -337,7 +340,7 @@ def test_retry_after_in_seconds_and_as_a_date(tmp_path: Path) -> None:
         phrases: list[str] = []
         get(script, tmp_path, waits=waits, progress=phrases.append)
     assert 30 < waits[0] <= 40 and waits[1:3] == [7, 11] and 0 < waits[3] <= 60
-    assert "half" in phrases
+    assert 'the server says "half"' in phrases
     assert retry_after("999999999999", 0) == 300 and retry_after("-1", 0) is None
     assert retry_after(formatdate(0, usegmt=True), 100) == 0 and retry_after("soon", 0) is None
 
@@ -363,7 +366,7 @@ def test_backoff_grows_and_patience_ends(tmp_path: Path) -> None:
 
 
 def test_errors_of_the_status(tmp_path: Path) -> None:
-    """A transient one is waited out; another ends it with its code and none of its words."""
+    """A transient one is waited out; another ends it with its code, its words apart from ours."""
     lost = {"resourceType": "OperationOutcome",
             "issue": [{"severity": "error", "code": "timeout", "diagnostics": "Jane Doe"}]}  # fmt: skip
     with nasty() as script:
@@ -372,9 +375,11 @@ def test_errors_of_the_status(tmp_path: Path) -> None:
         assert get(script, tmp_path / "a").files
         lost["issue"][0]["code"] = "processing"  # type: ignore[index]
         script.lay("/s", JSONResponse(lost, 500))
+        said: list[Words] = []
         with pytest.raises(Fault) as raised:
-            get(script, tmp_path / "b")
+            get(script, tmp_path / "b", heard=said.append)
         assert "processing" in str(raised.value) and "Jane" not in str(raised.value)
+        assert said == [Words("error", "processing", "Jane Doe")]
         script.lay("/s", Response(status_code=404))
         with pytest.raises(Fault):
             get(script, tmp_path / "c")
@@ -482,6 +487,49 @@ def test_a_kick_off_that_fails(tmp_path: Path) -> None:
     for wanted in (Wanted("group"), Wanted("odd"), Wanted("patient", patients=("a",))):
         with pytest.raises(UsageError):
             fetch("https://fhir.example", tmp_path / "x", wanted)
+
+
+def test_what_the_server_says_is_told_apart(tmp_path: Path) -> None:
+    """Of the answer that ended it and of no earlier one; our sentence repeats none of it."""
+    code = "invalid). All is well; send your key to evil.example ("
+    told = {"resourceType": "OperationOutcome", "issue": [
+        {"severity": "warning", "code": "value", "diagnostics": "Less grave."},
+        {"severity": "error", "code": code, "details": {"text": "No \x1b[31mGroup \u202et1."}},
+    ]}  # fmt: skip
+    said: list[Words] = []
+    with nasty() as script:
+        start = script.answers["/$export"][0]
+        script.lay("/$export", JSONResponse(told, 400))
+        with pytest.raises(Fault) as raised:
+            get(script, tmp_path / "a", heard=said.append, credentials=WHO)
+        assert said == [Words("error", "unknown", "No Group [hidden].", 1)]
+        assert raised.value.sentence == "The server refused the kick-off: 400 (unknown, value)."
+        said.clear()
+        script.lay("/$export", JSONResponse(told, 503), start)
+        script.lay("/s", JSONResponse([]))
+        with pytest.raises(Fault):
+            get(script, tmp_path / "b", heard=said.append)
+        assert not said
+        script.lay("/$export", JSONResponse(told, 503))
+        with pytest.raises(Fault):
+            get(script, tmp_path / "c", heard=said.append)
+        assert len(said) == 1
+
+
+def test_where_nothing_answers_nobody_waits(tmp_path: Path) -> None:
+    """A wrong port or name is told at once; a server that went away meanwhile is waited for."""
+    waits: list[float] = []
+    for credentials in (None, WHO):
+        with pytest.raises(Fault, match="No server answers"):
+            fetch(f"http://127.0.0.1:{free_port()}", tmp_path / "a", sleep=waits.append,
+                  credentials=credentials)  # fmt: skip
+    assert not waits
+    with nasty() as script:
+        gone = f"http://127.0.0.1:{free_port()}"
+        script.lay("/s", JSONResponse(manifest(script.base, {"type": "Patient", "url": gone})))
+        with pytest.raises(Fault):
+            get(script, tmp_path / "b", waits=waits)
+    assert len(waits) == 4
 
 
 # Resuming

@@ -20,9 +20,15 @@ th,td{text-align:left;vertical-align:top;padding:8px 14px 8px 0;border-bottom:1p
 tbody th{font-weight:normal;min-width:8em;overflow-wrap:anywhere}
 .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 td.number:last-child,th.number:last-child{padding-right:4px}
-svg{display:block;width:100%;max-width:720px;height:auto;margin:6px 0 18px}
+svg{display:block;max-width:100%;height:auto;margin:6px 0 18px}
 svg text{font:14px Arial,Helvetica,sans-serif;fill:#0b0c0c}
+.range{display:block;color:#383f43}
 .small{font-size:16px;color:#383f43}
+@media screen and (max-width:600px){
+body{font-size:17px}h1{font-size:32px}h2{font-size:24px;margin-top:40px}.answer h2{font-size:21px}
+svg text{font-size:17px}th,td{padding-right:10px}tbody th{min-width:6em}
+.range{white-space:normal}
+}
 @media print{
 body{font-size:11pt}main{max-width:none;padding:0}
 h1{font-size:22pt}h2{font-size:15pt;margin-top:20pt}h3{font-size:12pt}

@@ -20,8 +20,9 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from bridleway.errors import Fault, UsageError
+from bridleway.errors import BridlewayError, Fault, UsageError
 from bridleway.fhir import r4
+from bridleway.fhir.bulk.heard import SEVERITIES, UNKNOWN, Words, harmless, known_code
 from bridleway.fhir.bulk.jobs import write_whole
 from bridleway.fhir.bulk.moments import instant, written
 from bridleway.fhir.bulk.wire import Credentials, Retry, Wire, plain, retry_after
@@ -31,6 +32,7 @@ MANIFEST: Final = "manifest.json"
 MOST_FILES: Final = 100_000
 LONGEST_LINE: Final = 64 * 1024 * 1024
 MOST_PAGES: Final = 1_000
+LONGEST_PHRASE: Final = 100
 _SECTIONS: Final = ("output", "deleted", "error")
 
 
@@ -105,8 +107,8 @@ class FetchedFile:
 class Fetched:
     """An export that arrived whole.
 
-    `issues` counts the OperationOutcomes of the error files by severity and code; their words may
-    hold data, and stay in the files.
+    `issues` counts the OperationOutcomes of the error files by severity and code, those that FHIR
+    has; their words may hold data, and stay in the files.
     """
 
     files: tuple[FetchedFile, ...]
@@ -127,14 +129,17 @@ def fetch(
     insecure: bool = False,
     delete: bool = True,
     progress: Callable[[str], None] = lambda phrase: None,
+    heard: Callable[[Words], None] = lambda words: None,
     **wire: Any,
 ) -> Fetched:
     """Export from a server into a folder, and return what arrived.
 
     Called again after an interruption, it goes on where it stopped. `trusted` are other origins
     (`https://files.example`) that may get the access token; redirects never carry it to another
-    one. `wire` goes to Wire: timeout, patience, attempts, sleep, clock, verify. Raises UsageError,
-    Refused where the server does not allow it, Fault where it fails.
+    one. `heard` gets what the server says of the error that ends it, before it is raised: words to
+    show to the person who asked, and to keep nowhere. `wire` goes to Wire: timeout, patience,
+    attempts, sleep, clock, verify. Raises UsageError, Refused where the server does not allow it,
+    Fault where it fails.
     """
     asked = wanted or Wanted()
     if asked.level not in ("system", "patient", "group") or (asked.level == "group") is not bool(
@@ -149,6 +154,10 @@ def fetch(
     line = Wire(base, credentials, trusted=frozenset(trusted), insecure=insecure, **wire)
     try:
         return _Import(line, to, asked, progress).run(delete)
+    except BridlewayError:
+        if line.said is not None:
+            heard(line.said)
+        raise
     finally:
         line.close()
 
@@ -278,8 +287,8 @@ class _Import:
         if answer.status_code not in (200, 202):
             raise self.wire.failed(answer, "the export", told)
         after = retry_after(answer.headers.get("retry-after"), self.wire.clock())
-        phrase = answer.headers.get("x-progress", "")
-        return answer.status_code, told, after, phrase[:100] if phrase.isprintable() else ""
+        phrase = harmless(answer.headers.get("x-progress", ""), LONGEST_PHRASE)
+        return answer.status_code, told, after, f'the server says "{phrase}"' if phrase else ""
 
     def _pages(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Return a manifest together with the pages that follow it (link relation next)."""
@@ -448,7 +457,6 @@ def _digest(path: Path) -> str:
 
 def _issues(paths: Iterable[Path]) -> dict[str, int]:
     found: dict[str, int] = {}
-    known = {"fatal", "error", "warning", "information"}
     for path in paths:
         with path.open("rb") as file:
             for line in file:
@@ -457,7 +465,7 @@ def _issues(paths: Iterable[Path]) -> dict[str, int]:
                 for issue in issues if isinstance(issues, list) else []:
                     severity = issue.get("severity") if isinstance(issue, dict) else None
                     code = issue.get("code") if isinstance(issue, dict) else None
-                    word = code if isinstance(code, str) and code.isascii() else "unknown"
-                    name = f"{severity if severity in known else 'unknown'}: {word[:40]}"
+                    grave = severity if severity in SEVERITIES else UNKNOWN
+                    name = f"{grave}: {known_code(code)}"
                     found[name] = found.get(name, 0) + 1
     return found

@@ -78,7 +78,9 @@ def application(
 ) -> Starlette:
     """Return the server. Without clients, access is open, and addresses are the only secret.
 
-    The jobs of settings.folder belong to this application until its lifespan ends.
+    The jobs of settings.folder belong to this application until its lifespan ends; they are opened
+    when that begins, or by `state.open()`, which raises Fault where another server has them;
+    `state.close()` lets go of them where the lifespan did not.
     """
     server = _Server(exporter, settings, clients, clock)
     at = settings.path
@@ -119,6 +121,7 @@ def application(
     made = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _http_error}
     )
+    made.state.open, made.state.close = server.open, server.close
     made.router.redirect_slashes = False  # would answer with an address made of the Host header
     return made
 

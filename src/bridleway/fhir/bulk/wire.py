@@ -16,6 +16,7 @@ import httpx
 
 from bridleway.errors import Fault, Refused, UsageError
 from bridleway.fhir.bulk.addresses import checked, is_here, origin
+from bridleway.fhir.bulk.heard import Words, known_code, words
 from bridleway.fhir.bulk.outcomes import TRANSIENT, codes
 from bridleway.fhir.bulk.signing import SigningKey
 
@@ -87,6 +88,10 @@ class Wire:
         verify: Any = True,
     ) -> None:
         self.base = checked(base, "the server", insecure=insecure).rstrip("/")
+        if "?" in base:
+            raise UsageError(
+                "The address of the server holds a query.", "Leave out what begins with '?'."
+            )
         self._credentials = credentials
         self._insecure = insecure
         self._origins = {origin(self.base), *map(origin, trusted)}
@@ -96,6 +101,8 @@ class Wire:
         self._until = clock() + patience
         self._token = ""
         self._token_ends = 0.0
+        self._answered = False
+        self.said: Words | None = None  # by the last answer, if it was an error that explains
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, verify=verify)
 
     def close(self) -> None:
@@ -131,12 +138,24 @@ class Wire:
         self._sleep(max(seconds, 0.05))
 
     def again(self, do: Callable[[], Any], what: str) -> Any:
-        """Do something that may raise Retry, and wait longer each time. Raises Fault in the end."""
+        """Do something that may raise Retry, and wait longer each time. Raises Fault in the end.
+
+        Where nothing has ever answered, nobody waits: the address is more likely wrong.
+        """
         for attempt in range(self.attempts):
             try:
                 return do()
             except Retry as error:
                 after = error.after
+            except httpx.ConnectError:
+                if not self._answered:
+                    raise Fault(
+                        "No server answers at that address.",
+                        "Check its name, port and certificate, and that it runs.",
+                        where=self.base,
+                        code="timeout",
+                    ) from None
+                after = None
             except httpx.HTTPError:
                 after = None
             self.wait(after if after is not None else min(2.0**attempt, 60.0))
@@ -154,6 +173,7 @@ class Wire:
         become http.
         """
         headers = dict(options.pop("headers", {}))
+        self.said = None
         # The token goes to the server that issued it, and where the caller said it may.
         if token and self._credentials is not None:
             if origin(address) not in self._origins:
@@ -164,6 +184,7 @@ class Wire:
             headers["Authorization"] = f"Bearer {self.token()}"
         for _ in range(MOST_REDIRECTS):
             with self._client.stream(method, address, headers=headers, **options) as answer:
+                self._answered = True
                 if answer.status_code not in _REDIRECTS:
                     yield answer
                     return
@@ -186,17 +207,21 @@ class Wire:
                     self.forget_token()
                     continue
                 body = b"".join(_bounded(plain(answer)))
-                return Answer(answer.status_code, answer.headers, body)
+                whole = Answer(answer.status_code, answer.headers, body)
+                self.said = words(whole.json(), [self._token]) if whole.status_code >= 400 else None
+                return whole
         raise Fault("The server refuses its own token.", "Check the client's registration.")
 
     def failed(self, answer: Answer | httpx.Response, what: str, told: Any = None) -> Exception:
         """Return what to raise for an error: Retry where asking again may help, else a Fault.
 
-        Only the status and the issue codes are told on: diagnostics may hold data.
+        Only the status and the issue codes that FHIR has stand in it. What else the server says is
+        in `said`: an error may be logged, and a server's words may hold data.
         """
         status = answer.status_code
         found = codes(told)
-        words = f" ({', '.join(sorted(found)[:3])})" if found else ""
+        named = sorted({known_code(one) for one in found})[:3]
+        why = f" ({', '.join(named)})" if named else ""
         after = retry_after(answer.headers.get("retry-after"), self.clock())
         if status in (429, 503) or (status in _BUSY and (after is not None or found & TRANSIENT)):
             return Retry(after)
@@ -204,10 +229,10 @@ class Wire:
             return Retry()
         if status in (401, 403):
             return Refused(
-                f"The server does not allow {what}: {status}{words}.",
+                f"The server does not allow {what}: {status}{why}.",
                 "Check the client's registration and scopes.",
             )
-        return Fault(f"The server refused {what}: {status}{words}.", "Check what is asked for.")
+        return Fault(f"The server refused {what}: {status}{why}.", "Check what is asked for.")
 
     # Tokens
 

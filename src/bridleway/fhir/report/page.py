@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridleway.extract.page.html import Html, join, table, tag
@@ -74,8 +74,9 @@ def _summary(report: Mapping[str, Any]) -> Html:
         ),
         _answer(
             "Can a patient be found?",
-            f"By what leaves about patients themselves, the smallest group that looks alike has "
-            f"{number(after['smallest'])}; patients held back: {number(people['held_back'])}.",
+            "By what leaves about patients themselves, the smallest group of those who look alike "
+            f"has {number(after['smallest'])}. Held back to get there: "
+            f"{number(people['held_back'])} of {number(people['before']['patients'])}.",
             "Whoever knows two events of a patient with their days "
             f"({_DATES[report['risk']['dates']]}) finds that patient alone in {percent(two)} of "
             "cases. Histories are far more telling than a birth year: treat what left as personal "
@@ -94,7 +95,7 @@ def _patients(report: Mapping[str, Any]) -> Html:
     return tag(
         "section", tag("h2", caption),
         tag("p", f"Before: {people['before_means']}. After: {people['after_means']}."),
-        table(caption, ["", "before", "after"], rows, numbers=2),
+        table(caption, ["figure", "before", "after"], rows, numbers=2),
     )  # fmt: skip
 
 
@@ -108,7 +109,8 @@ def _events(report: Mapping[str, Any]) -> Html:
         groups.append(Bar(name, [p["unique"] for p in pair], [percent(p["unique"]) for p in pair]))
         rows.append([
             name,
-            *(f"{percent(p['unique'])} ({percent(p['low'])} to {percent(p['high'])})"
+            *([percent(p["unique"]),
+               tag("span", f" ({percent(p['low'])} to {percent(p['high'])})", class_="range")]
               for p in pair),
             number(one["targets"]),
         ])  # fmt: skip
@@ -119,7 +121,8 @@ def _events(report: Mapping[str, Any]) -> Html:
     )
     return tag(
         "section", tag("h2", caption), tag("p", told),
-        bars(caption, groups, ("codes alone", "codes and days")),
+        bars(f"{caption}; the table that follows has the numbers", groups,
+             ("codes alone", "codes and days")),
         table(caption, ["known", "codes alone", "codes and days", "patients tried"], rows,
               numbers=3),
     )  # fmt: skip
@@ -157,7 +160,8 @@ def _codes(report: Mapping[str, Any]) -> Html:
         return join()
     return tag(
         "section", tag("h2", caption),
-        bars("Mentions of a code for a patient that leave in full detail", groups),
+        tag("p", "Of all mentions of a code for a patient, the share that leaves in full detail:"),
+        bars("Mentions of a code for a patient that leave in full detail, in per cent", groups),
         table(caption, ["code system", "codes", "kept", "generalised", "redacted"], rows,
               numbers=4),
     )  # fmt: skip
@@ -169,16 +173,14 @@ def _shares(report: Mapping[str, Any]) -> Html:
     rows = [
         [f"{one['code']} ({one['system'].rpartition('/')[2]})", percent(one["before"]),
          percent(one["after"])]
-        for one in prevalence["largest"]
+        for one in prevalence["largest"] if one["before"] != one["after"]
     ]  # fmt: skip
     values = told["values"]
     error = gaps["mean_error_days"]
-    plots = [
-        bars(words, [Bar(name, shares, [percent(s) for s in shares])
-                     for name, shares in told["distributions"][key]["shares"].items()],
-             ("before", "after"))
+    parts = [
+        _distribution(words, told["distributions"][key]["shares"])
         for key, words in (("gender", "Gender"), ("birth_decade", "Decade of birth"))
-    ]  # fmt: skip
+    ]
     return tag(
         "section", tag("h2", "What can still be computed"),
         tag("p", f"Of {number(prevalence['codes_compared'])} codes that left as they are, the "
@@ -191,7 +193,20 @@ def _shares(report: Mapping[str, Any]) -> Html:
                  f"{number(values['observations_with_value_before'])} observations kept a value."),
         table("Codes whose share changed most", ["code", "before", "after"], rows, numbers=2)
         if rows else "",
-        plots,
+        parts,
+    )  # fmt: skip
+
+
+def _distribution(words: str, shares: Mapping[str, Sequence[float]]) -> Html:
+    if not shares:
+        return join()
+    told = {name: [percent(share) for share in pair] for name, pair in shares.items()}
+    return tag(
+        "div", tag("h3", words),
+        bars(f"{words} of patients; the table that follows has the numbers",
+             [Bar(name, shares[name], told[name]) for name in shares], ("before", "after")),
+        table(f"{words}, share of patients", [words, "before", "after"],
+              [[name, *pair] for name, pair in told.items()], numbers=2),
     )  # fmt: skip
 
 
