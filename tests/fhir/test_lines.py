@@ -343,6 +343,34 @@ def _children(process: int) -> set[int]:
     return found
 
 
+def test_a_script_that_starts_a_run_is_run_once(tmp_path: Path) -> None:
+    """A script without a main guard, and a notebook, may start runs over several processes."""
+    source = written(tmp_path / "in", {"a.ndjson": crowd(30), "b.ndjson": crowd(30, "q")})
+    (tmp_path / "script.py").write_text(f"""
+from pathlib import Path
+from bridleway.fhir import run
+from bridleway.fhir.reading import policy_of
+print("started")
+run.anonymise(run.Order(Path({str(source)!r}), Path({str(tmp_path / "out")!r}),
+                        policy_of("analytics"), bytes(32), processes=2))
+print("ended")
+""")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split(), done.stderr) == (["started", "ended"], "")
+
+
+def test_orders_that_cannot_be(tmp_path: Path) -> None:
+    """One sentence each, before anything is written."""
+    source = written(tmp_path / "in", {"a.ndjson": crowd(6)})
+    with pytest.raises(UsageError, match="fewer than no processes"):
+        ran(source, tmp_path / "out", processes=-1)
+    with pytest.raises(UsageError, match="lies in the source"):
+        ran(source, source / "out")
+    assert [path.name for path in source.iterdir()] == ["a.ndjson"]
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_an_interrupted_run_leaves_no_target(

@@ -85,12 +85,6 @@ def anonymise(
     from bridleway.fhir.reading import policy_of
 
     told = policy_of(policy)
-    if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
-        raise UsageError(
-            "The target lies in the source.",
-            "Name a folder beside it, or the next run reads what this one writes.",
-            where=str(target),
-        )
     order = run.Order(
         source, target, told, secret_in(key_file) if key_file else keyed.forgotten(), source_name,
         _day(as_of), _hierarchies(hierarchy or ()), processes, packed,

@@ -11,6 +11,7 @@ import hashlib
 import multiprocessing
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bridleway.errors import Fault, UsageError
@@ -89,11 +91,35 @@ def anonymise(
 ) -> Outcome:
     """Write what leaves of a source into a new folder, with its report.
 
-    Raises UsageError for a target that is there, Fault where a process or the disk gives up.
+    Raises UsageError for a target that is there or lies in the source, Fault where a process or
+    the disk gives up.
     """
+    _require_sound(order)
     told = units(order.source)
     with _folder(order.target) as folder:
         return _Run(order, told, folder, progress, stopped).run()
+
+
+def _require_sound(order: Order) -> None:
+    if order.processes < 0:
+        raise UsageError("There cannot be fewer than no processes.", "Give 0 for all processors.")
+    if order.source.is_dir() and order.target.resolve().is_relative_to(order.source.resolve()):
+        raise UsageError(
+            "The target lies in the source.",
+            "Name a folder beside it, or the next run reads what this one writes.",
+            where=str(order.target),
+        )
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let processes start without the script of the caller: they would run it again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager
@@ -255,7 +281,9 @@ class _Run:
         context.set_forkserver_preload(["bridleway.fhir.workers"])
         pool = ProcessPoolExecutor(count, context, workers.begin_apart, (plan, with_index))
         try:
-            for done in pool.map(work, self.units):
+            with _without_main():
+                results = pool.map(work, self.units)
+            for done in results:
                 found.append(self._came(done, work))
                 self._tell(found, begins, share, phrase)
         except BrokenExecutor:
