@@ -25,7 +25,7 @@ from bridleway.fhir.walks import Code
 if TYPE_CHECKING:
     from bridleway.fhir.report import Measured
 
-SAMPLE, SEED, MOST_EVENTS = 200, 20261128, 1_500_000
+SAMPLE, SEED, MOST_EVENTS = 200, 20261128, 1_000_000
 _Z = 1.96  # of a 95 % interval
 _BASE = np.int64(1) << np.int64(32)
 _FIRST_DAY = 500_000  # below it a number of a day is a year
@@ -102,9 +102,11 @@ class _Left:
             days.append(chosen["day"].astype(np.int32))
             self.patients += len(found)
         self._names = np.concatenate(names)
-        told_codes = np.concatenate(codes)
-        order = np.argsort(told_codes, kind="stable").astype(np.int32)
-        self._codes = told_codes[order]
+        by_code = np.concatenate(codes)
+        codes.clear()  # there is to be room for one more copy at most
+        order = np.argsort(by_code, kind="stable").astype(np.int32)
+        self._codes = by_code[order]
+        del by_code
         self._people = np.concatenate(people)[order]
         self._days = np.concatenate(days)[order]
         self.dates, self._window = _dates(told)
