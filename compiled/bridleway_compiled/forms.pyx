@@ -1,7 +1,7 @@
-# cython: language_level=3, boundscheck=True, initializedcheck=False
+# cython: language_level=3, boundscheck=True, nonecheck=True
 """The walks that nearly every value takes, in C: what `bridleway/fhir/forms/plain.py` has in Python.
 
-Same names, same results; `tests/fhir/test_compiled.py` compares them. A walk here is an object with
+Same names, same results; `tests/fhir/test_forms.py` compares them. A walk here is an object with
 a method that C calls without Python; walks from elsewhere are wrapped once, by `native`.
 """
 
@@ -26,12 +26,13 @@ from bridleway.fhir.resources import KNOWN, MAX_LINE, MAX_TEXT, TINY, Wrong
 
 cdef extern from *:
     const char *_BUILT_FOR "BUILT_FOR"
+    const char *_BUILT_OF "BUILT_OF"
 
 cdef extern from *:
     dict __Pyx_PyDict_NewPresized(Py_ssize_t)
 
 cdef extern from "Python.h":
-    int Py_EnterRecursiveCall(const char *where) except -1
+    int Py_EnterRecursiveCall(const char *where) except *
     void Py_LeaveRecursiveCall()
 
 cdef Py_ssize_t _MAX_TEXT = MAX_TEXT
@@ -299,12 +300,18 @@ cdef class _Each(Walk):
         self.is_primitive = is_primitive
 
     cdef object go(self, object value, Job job):
-        cdef list told, out
-        cdef object made
-        cdef bint keeps_places = False, some = False
         if type(value) is not list:
             raise Wrong(resources.SHAPE)
-        told = value
+        Py_EnterRecursiveCall(b" while a list is walked")  # as deep as Python's may go
+        try:
+            return self.items(<list>value, job)
+        finally:
+            Py_LeaveRecursiveCall()
+
+    cdef object items(self, list told, Job job):
+        cdef list out
+        cdef object made
+        cdef bint keeps_places = False, some = False
         if len(told) == 1:
             item = told[0]
             made = None if item is None and self.is_primitive else self.walk.go(item, job)
@@ -532,7 +539,8 @@ cdef const char *_after_text(const char *at, const char *end) noexcept:
     return end
 
 
-BUILT_FOR = _BUILT_FOR.decode("ascii")  # SHA-256 of the text of plain.py
+# SHA-256 of the Python that this is to equal, and of this text.
+BUILT_FOR, BUILT_OF = _BUILT_FOR.decode("ascii"), _BUILT_OF.decode("ascii")
 text, truth, whole_number, number = _Text(), _Truth(), _WholeNumber(), _Number()
 date, instant = _Date(), _Instant()
 fields, root, each, reference = _Fields, _Root, _Each, _Reference

@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridleway.errors import UsageError
 from bridleway.fhir import forms
 from bridleway.fhir.engine import Engine
 from bridleway.fhir.forms import Forms, plain
 from bridleway.fhir.keyed import Keys
 from bridleway.fhir.policy import Policy
 from bridleway.fhir.reading import policy_of
-from bridleway.fhir.resources import Wrong
+from bridleway.fhir.resources import REASONS, Wrong
 from bridleway.fhir.walks import Tools
 from tests.fhir.imported.support import POLICIES, SHARED
 from tests.fhir.support import AS_OF, SAMPLE, own, policy, sample_lines, written
@@ -226,11 +227,61 @@ def test_deep_nesting_is_rejected_and_ends_nothing(in_c: Forms, depth: int, shap
     }[shape]  # fmt: skip
     kind = "Questionnaire" if shape == "items" else "Patient"
     line = f'{{"resourceType":"{kind}","id":"1",{begins}{ends}}}'.encode()
-    for name in (*SHIPPED, "own"):
+    before = _depth()
+    for name in (*SHIPPED, "own", str(SHARED / "policies" / POLICIES[0])):
         told = [_told(one, line) for one in _pair(name, in_c).engines]
-        assert all(one.startswith(b"{") or one.isascii() for one in told)
-        if depth <= 300:
+        assert all(one.startswith(b"{") or one.decode() in REASONS for one in told)
+        if not 400 < depth < 1024:  # about where Python's stack ends
             assert told[0] == told[1]
+    assert _depth() == before
+
+
+def _depth() -> int:
+    """Return how deep calls may still go."""
+
+    def deeper(n: int) -> int:
+        try:
+            return deeper(n + 1)
+        except RecursionError:
+            return n
+
+    return deeper(0)
+
+
+@pytest.mark.parametrize("depth", [100, 300, 497, 700, 1010])
+def test_deep_references_end_no_run(in_c: Forms, tmp_path: Path, depth: int) -> None:
+    """Under Microsoft's policy parts of references are walked: as deep as a line says."""
+    inner = b'{"assigner":{"identifier":' * (depth // 2) + b"{}" + b"}}" * (depth // 2)
+    line = b'{"resourceType":"Observation","id":"1","subject":{"identifier":%b}}' % inner
+    pair = _pair(str(SHARED / "policies" / POLICIES[0]), in_c)
+    for _ in range(20):
+        assert all(one.startswith(b"{") or one.decode() in REASONS
+                   for one in (_told(each, line) for each in pair.engines))  # fmt: skip
+
+
+def test_a_deep_call_of_a_walk_is_an_error(in_c: Forms) -> None:
+    """The limit of the interpreter holds, and is the same afterwards."""
+    value: Any = {}
+    for _ in range(5000):
+        value = {"a": value}
+    known: dict[str, Any] = {}
+
+    class Known:
+        def __init__(self) -> None:
+            self.known = known
+
+        def made(self, key: str) -> Any:
+            return known[key]
+
+    known["a"] = in_c.fields(Known(), frozenset(), False)  # type: ignore[arg-type]
+    before = _depth()
+    for _ in range(3):
+        with pytest.raises(RecursionError):
+            known["a"](value, in_c.Job())
+    assert _depth() == before
+    for kind in (in_c.each, in_c.fields, in_c.root, in_c.reference, in_c.coding):
+        with pytest.raises((TypeError, AttributeError, SystemError, Wrong)):
+            kind.__new__(kind)([1], in_c.Job())  # type: ignore[attr-defined, operator]
 
 
 @pytest.mark.parametrize("name", ["text", "truth", "whole_number", "number", "date", "instant"])
@@ -276,14 +327,17 @@ def test_what_is_no_job_is_refused(in_c: Forms) -> None:
         in_c.parse("text")  # type: ignore[arg-type]
 
 
-def test_what_was_built_for_another_text_rests(
-    in_c: Forms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """After a change of plain.py nobody is served by yesterday's walks."""
-    other = tmp_path / "plain.py"
-    other.write_bytes(Path(plain.__file__).read_bytes() + b"# changed\n")
-    monkeypatch.setattr(plain, "__file__", str(other))
-    assert forms.built.__wrapped__() is None
+def test_what_was_built_for_another_text_rests(in_c: Forms, tmp_path: Path) -> None:
+    """After a change of what they equal nobody is served by yesterday's walks."""
+    other = tmp_path / "changed"
+    for number, path in enumerate(forms.EQUALS):
+        other.write_bytes(path.read_bytes() + b"# changed\n")
+        changed = [other if n == number else each for n, each in enumerate(forms.EQUALS)]
+        assert not forms.is_same(in_c, changed, forms.WALKS)
+    other.write_bytes(forms.WALKS.read_bytes() + b"# changed\n")
+    assert not forms.is_same(in_c, forms.EQUALS, other)
+    assert forms.is_same(in_c, forms.EQUALS, forms.WALKS)
+    assert forms.is_same(in_c, forms.EQUALS, tmp_path / "not-in-a-checkout")
 
 
 def test_which_walks_work(in_c: Forms, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,6 +346,11 @@ def test_which_walks_work(in_c: Forms, monkeypatch: pytest.MonkeyPatch) -> None:
     assert forms.best() is in_c
     monkeypatch.setenv(forms.SWITCH, "0")
     assert forms.best() is forms.in_python()
+    monkeypatch.setenv(forms.SWITCH, "1")
+    assert forms.best() is in_c
+    monkeypatch.setattr(forms, "built", lambda: None)
+    with pytest.raises(UsageError, match="make compiled"):
+        forms.best()
 
 
 def test_a_run_writes_the_same_files(in_c: Forms, tmp_path: Path) -> None:

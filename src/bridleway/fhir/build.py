@@ -257,7 +257,7 @@ class Walks:
             arrival = self.automaton.below(place, element)
             one = self.at(arrival, Spot("Coding", place.type, "coding", False))
             if one is not None and generalize.is_coding(one):
-                return generalize.concept(self._forms, one)
+                return generalize.concept(self.tools, one)
         return None
 
     def child(self, place: Place, key: str) -> Walk | None:
@@ -276,7 +276,7 @@ class Walks:
             return None
         if not element.many:
             return walk
-        return generalize.LISTS.get(walk) or self._forms.each(walk, element.type in r4.PRIMITIVES)
+        return self.tools.lists.get(walk) or self._forms.each(walk, element.type in r4.PRIMITIVES)
 
     def _beside(self, place: Place, element: r4.Element | None) -> Walk | None:
         """Return the walk of what stands beside a primitive value: its id and extensions."""

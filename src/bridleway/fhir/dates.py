@@ -56,9 +56,11 @@ def parsed(value: object) -> re.Match[str]:
 
 def day_of(value: object) -> int | None:
     """Return a date's day as a number, None for a partial date or none at all."""
+    if type(value) is not str:
+        return None
     try:
-        return ordinals[value[:10]]  # type: ignore[index]
-    except (Wrong, TypeError):
+        return ordinals[value[:10]]
+    except Wrong:
         return None
 
 

@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 PSEUDONYM_BYTES = 16
 SECRET_BYTES = 32
 _APART = b"\x1f"  # in no type and no id
-_MOST_KEPT = 1000  # hashes of types; FHIR has 150
 
 
 def _pads(key: bytes, begins: bytes) -> tuple[Any, Any]:
@@ -90,8 +89,6 @@ class Keys:
     def _naming(self, type_name: str) -> Callable[[bytes], Any]:
         found = self._macs.get(type_name)
         if found is None:
-            if len(self._macs) >= _MOST_KEPT:
-                self._macs.clear()
             begins = self._source + type_name.encode() + _APART
             found = self._macs[type_name] = mac_under(self._names, begins)
         return found

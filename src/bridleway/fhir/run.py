@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -33,6 +34,7 @@ from bridleway.fhir.walks import Code
 from bridleway.fhir.workers import Done, Plan
 
 _PARTIAL = ".partial"
+_STARTING = threading.Lock()
 Progress = Callable[[float, str], None]
 Stopped = Callable[[], bool]
 
@@ -114,12 +116,13 @@ def _require_sound(order: Order) -> None:
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Let processes start without the script of the caller: they would run it again."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 @contextmanager

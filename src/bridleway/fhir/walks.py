@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from bridleway.fhir.forms import Forms, best
+from bridleway.fhir.forms import Forms, Walk, best
 from bridleway.fhir.keyed import Keys
 
 Code = tuple[str, str]  # system and code
@@ -20,7 +20,8 @@ class Tools:
     parameters: of the policy; as_of: the day for which ages are taken; released: whether the
     resource with this pseudonym leaves, None where that is not known; codes: what each code is
     released as, None for not at all, by the place of the rule; birth_width: years in a band;
-    forms: the simplest walks.
+    forms: the simplest walks; lists: for a walk of one element, that of a list of such, where that
+    is quicker than one after another.
     """
 
     keys: Keys
@@ -32,6 +33,7 @@ class Tools:
     codes: Mapping[str, Mapping[Code, Code | None]] = field(default_factory=dict)
     birth_width: int | None = 1
     forms: Forms = field(default_factory=best)
+    lists: dict[Walk, Walk] = field(default_factory=dict, compare=False)
 
 
 def moment(day: date) -> datetime:

@@ -349,8 +349,8 @@ def _one(
         return made, engine.written(made)
     except Wrong as wrong:
         name = 0
-        if type(resource) is dict and type(resource.get("id")) is str:
-            told = worker.keys.pseudonym(str(kind), resource["id"])
+        if wrong.reason != resources.NO_RESOURCE and type(resource.get("id")) is str:
+            told = worker.keys.pseudonym(resource["resourceType"], resource["id"])
             name = short(told) if engine.leaves(told) else 0
         out.reject(wrong.reason, name)
         return None

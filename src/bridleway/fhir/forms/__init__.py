@@ -1,7 +1,8 @@
 """The simplest walks, of which there are two sets: in Python, and in C where somebody built them.
 
-Which one works is decided here, once. A set in C serves only the very text of `plain.py` for which
-it was built and tested: after a change of that file it rests until it is built again.
+Which one works is decided here, once. A set in C serves only the very text of the Python that it
+equals, `EQUALS`: after a change of that, or of its own text in a checkout, it rests until it is
+built again.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from bridleway.errors import UsageError
+from bridleway.fhir import dates, numbers, resources
 from bridleway.fhir.forms import plain
 from bridleway.fhir.forms.plain import (
     NOTHING,
@@ -33,7 +36,11 @@ __all__ = [
 ]  # fmt: skip
 
 _BUILT = "bridleway_compiled.forms"
-SWITCH = "BRIDLEWAY_COMPILED"  # 0 in the environment: in Python, whatever is built
+# What the set in C says again, and, in a checkout, where it says so.
+EQUALS = tuple(Path(str(module.__file__)) for module in (plain, numbers, resources, dates))
+WALKS = EQUALS[0].parents[4] / "compiled" / "bridleway_compiled" / "forms.pyx"
+# In the environment, 0: in Python, whatever is built; 1: in C, or an error.
+SWITCH = "BRIDLEWAY_COMPILED"
 
 
 class Forms(Protocol):
@@ -106,9 +113,15 @@ class Forms(Protocol):
 
 
 def best() -> Forms:
-    """Return the quicker set that may work here."""
-    made = built()
-    return made if made is not None and os.environ.get(SWITCH) != "0" else in_python()
+    """Return the quicker set that may work here. Raises UsageError where it must be, and is not."""
+    asked = os.environ.get(SWITCH)
+    made = None if asked == "0" else built()
+    if made is None and asked == "1":
+        raise UsageError(
+            "FHIR's walks are not built in C, or of another version.",
+            f"Run make compiled, or leave {SWITCH} out.",
+        )
+    return made or in_python()
 
 
 def in_python() -> Forms:
@@ -123,8 +136,20 @@ def built() -> Forms | None:
         made: Any = importlib.import_module(_BUILT)
     except ImportError:
         return None
-    here = hashlib.sha256(Path(plain.__file__).read_bytes()).hexdigest()
-    return made if here == made.BUILT_FOR else None
+    return made if is_same(made, EQUALS, WALKS) else None
+
+
+def is_same(made: Any, equals: Sequence[Path], walks: Path) -> bool:
+    """Tell whether a set was built for these texts.
+
+    walks: its own, if it is there.
+    """
+    own = not walks.exists() or _digest([walks]) == made.BUILT_OF
+    return bool(own and _digest(equals) == made.BUILT_FOR)
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def keeping(forms: Forms, kind: type) -> Walk:

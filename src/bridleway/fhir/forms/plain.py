@@ -163,10 +163,9 @@ def date(value: Any, job: Job) -> str:
 
 def instant(value: Any, job: Job) -> str:
     """Move an instant by the job's shift, to midnight."""
-    try:
-        return texts[ordinals[value[:10]] + job.shift] + "T00:00:00Z"
-    except TypeError:
-        raise Wrong(resources.SHAPE) from None
+    if type(value) is not str:
+        raise Wrong(resources.SHAPE)
+    return texts[ordinals[value[:10]] + job.shift] + "T00:00:00Z"
 
 
 def native(walk: Walk | None) -> Walk | None:

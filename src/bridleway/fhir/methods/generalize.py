@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from bridleway.fhir import resources
 from bridleway.fhir.dates import parsed
@@ -111,12 +111,10 @@ def whole(spot: Spot, rule: Rule | None, tools: Tools) -> Any:
 
     if spot.type == "Coding":
         return coding(tools.forms, released, other)
-    return concept(tools.forms, coding(tools.forms, released), other)
+    return concept(tools, coding(tools.forms, released), other)
 
 
 _MOST_KEPT = 100_000
-# For a walk of one element, that of a list of such, where it is quicker than one after another.
-LISTS: WeakKeyDictionary[Walk, Walk] = WeakKeyDictionary()
 _CODINGS: WeakSet[Walk] = WeakSet()
 
 
@@ -153,7 +151,7 @@ def is_coding(walk: Walk | None) -> bool:
     return walk in _CODINGS
 
 
-def concept(forms: Forms, one: Walk, other: Any = None) -> Walk:
+def concept(tools: Tools, one: Walk, other: Any = None) -> Walk:
     """Return the walk of a CodeableConcept that lets out its codings alone.
 
     other: what leaves in place of a concept of which nothing does.
@@ -190,8 +188,8 @@ def concept(forms: Forms, one: Walk, other: Any = None) -> Walk:
             alone[codings[0]["system"], codings[0]["code"]] = made
         return made
 
-    walk = forms.concept(alone, first)
-    LISTS[walk] = forms.concepts(listed, first_list)
+    walk = tools.forms.concept(alone, first)
+    tools.lists[walk] = tools.forms.concepts(listed, first_list)
     return walk
 
 
