@@ -54,11 +54,12 @@ class _Codes(dict[Any, Any]):
 
 @pytest.fixture(scope="session")
 def in_c() -> Forms:
-    """The walks in C. Where there is a C compiler, `make test` has built them."""
+    """The walks in C. `make test` builds them where it can."""
     found = forms.built()
     if found is None:
-        assert shutil.which("cc") is None, "run: make compiled"
-        pytest.skip("there is no C compiler")
+        can = os.environ.get("BRIDLEWAY_CI") and shutil.which("cc")
+        assert not can, "There is a C compiler: run make compiled."
+        pytest.skip("the walks in C are not built")
     return found
 
 
