@@ -173,6 +173,22 @@ def test_what_refers_to_what_was_rejected_for_its_reference(tmp_path: Path) -> N
     assert len(made.of("Observation")) == 1
 
 
+def test_what_refers_to_what_was_rejected_for_what_it_contains(tmp_path: Path) -> None:
+    """What it contains is no resource; it is one itself, so that nothing may point to it."""
+    policy = own(
+        "{path: Patient.gender, method: keep}",
+        "{path: Encounter, method: keep}",
+        "{path: Encounter.contained, method: keep}",
+        "{path: Observation, method: keep}",
+    )
+    bad = encounter("e", "p1", contained=[{"resourceType": "Nothing", "id": "x"}])
+    told = [*crowd(6), bad, observation("o", "p1", encounter={"reference": "Encounter/e"})]
+    made = anonymised(tmp_path, {"a.ndjson": told}, policy)
+    assert [one["reason"] for one in made.rejected()] == ["no-resource"]
+    assert len(made.of("Observation")) == 1
+    assert dangling(made.resources()) == []
+
+
 def test_everything_of_a_rejected_patient_stays(tmp_path: Path) -> None:
     """And is counted with its own reason."""
     bad = patient("bad", deceasedDateTime="some day")

@@ -8,17 +8,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bridleway.fhir import r4, resources
+from bridleway.fhir import resources
 from bridleway.fhir.forms import REMOVED, WITHOUT_TARGET, Forms, Job, Named, Walk
 from bridleway.fhir.keyed import Keys
-from bridleway.fhir.resources import Wrong, is_id
+from bridleway.fhir.resources import KNOWN, Wrong, is_id
 from bridleway.fhir.walks import Tools
 
 _LITERAL = re.compile(
     r"(?:https?://[^\s?]*/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})"
     r"(?:/_history/[A-Za-z0-9\-.]{1,64})?"
 )
-_RESOURCES = frozenset(r4.resource_types())
 _MOST_KEPT = 50_000
 
 
@@ -30,10 +29,10 @@ def target(reference: object) -> tuple[str, str] | None:
     if type(reference) is not str:
         return None
     kind, _, identifier = reference.partition("/")
-    if kind in _RESOURCES and is_id(identifier):
+    if kind in KNOWN and is_id(identifier):
         return kind, identifier
     found = _LITERAL.fullmatch(reference)
-    if found is None or found[1] not in _RESOURCES:
+    if found is None or found[1] not in KNOWN:
         return None
     return found[1], found[2]
 
@@ -83,7 +82,7 @@ def own_reference(tools: Tools, names: Names) -> Walk:
                 return None
             return {"reference": inside}
         kind, _, identifier = told.partition("/")
-        name = names.of(kind, identifier) if kind in _RESOURCES else None
+        name = names.of(kind, identifier) if kind in KNOWN else None
         if name is None:
             found = target(told)
             kind, name = (found[0], names.of(*found)) if found else ("", None)

@@ -332,8 +332,8 @@ def _one(
     out: _Out,
 ) -> tuple[dict[str, Any], bytes] | None:
     engine = worker.engine
+    kind = resource.get("resourceType") if type(resource) is dict else None
     try:
-        kind = resource.get("resourceType") if type(resource) is dict else None
         if type(kind) is not str or not resources.known(kind):
             raise Wrong(resources.NO_RESOURCE)
         if worker.choose is not None:
@@ -349,8 +349,8 @@ def _one(
         return made, engine.written(made)
     except Wrong as wrong:
         name = 0
-        if wrong.reason != resources.NO_RESOURCE and type(resource.get("id")) is str:
-            told = worker.keys.pseudonym(resource["resourceType"], resource["id"])
+        if type(kind) is str and resources.known(kind) and type(resource.get("id")) is str:
+            told = worker.keys.pseudonym(kind, resource["id"])
             name = short(told) if engine.leaves(told) else 0
         out.reject(wrong.reason, name)
         return None
