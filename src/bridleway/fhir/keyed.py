@@ -27,25 +27,26 @@ _APART = b"\x1f"  # in no type and no id
 
 
 def _pads(key: bytes, begins: bytes) -> tuple[Any, Any]:
+    """Return both pads of HMAC-SHA256 under a key of at most 64 bytes, already hashed.
+
+    RFC 2104, section 4, proposes it: half the time for short messages. The inner one has what all
+    messages begin with, too.
+    """
     block = key.ljust(hashlib.sha256().block_size, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + begins)
     return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
-def mac_under(key: bytes, begins: bytes = b"") -> Callable[[bytes], Any]:
-    """Return HMAC-SHA256 under one key of at most 64 bytes, of messages that begin alike.
+def _mac(inner: Any, outer: Any) -> Callable[[bytes], bytes]:
+    """Return HMAC-SHA256 from its pads."""
 
-    It returns the hash to take digest or hexdigest of. Both pads, and what messages begin with, are
-    hashed once, as RFC 2104, section 4, proposes: half the time for short messages.
-    """
-    inner, outer = _pads(key, begins)
-
-    def mac(message: bytes) -> Any:
+    def mac(message: bytes) -> bytes:
         first = inner.copy()
         first.update(message)
         second = outer.copy()
         second.update(first.digest())
-        return second
+        made: bytes = second.digest()
+        return made
 
     return mac
 
@@ -61,8 +62,8 @@ class Keys:
         self._secret = secret
         self._source = source.encode() + _APART
         self._names = self._derived(b"names")
-        self._macs: dict[str, Callable[[bytes], Any]] = {}
-        self._shift = mac_under(self._derived(b"shifts"), self._source)
+        self._macs: dict[str, Callable[[bytes], bytes]] = {}
+        self._shift = _mac(*_pads(self._derived(b"shifts"), self._source))
 
     def _derived(self, purpose: bytes) -> bytes:
         return HKDF(SHA256(), 32, None, b"bridleway fhir 1 " + purpose).derive(self._secret)
@@ -83,19 +84,14 @@ class Keys:
 
     def pseudonym(self, type_name: str, identifier: str) -> bytes:
         """Return the 16 bytes that stand for a resource everywhere in this project."""
-        mac = self._naming(type_name)
-        return mac(identifier.encode()).digest()[:PSEUDONYM_BYTES]  # type: ignore[no-any-return]
-
-    def _naming(self, type_name: str) -> Callable[[bytes], Any]:
-        found = self._macs.get(type_name)
-        if found is None:
-            begins = self._source + type_name.encode() + _APART
-            found = self._macs[type_name] = mac_under(self._names, begins)
-        return found
+        mac = self._macs.get(type_name)
+        if mac is None:
+            mac = self._macs[type_name] = _mac(*self.pads(type_name))
+        return mac(identifier.encode())[:PSEUDONYM_BYTES]
 
     def shift(self, scope: bytes, days: int) -> int:
         """Return whole days from -days to days, the same for the same scope."""
-        return int.from_bytes(self._shift(scope).digest()[:16]) % (2 * days + 1) - days
+        return int.from_bytes(self._shift(scope)[:16]) % (2 * days + 1) - days
 
 
 def forgotten() -> bytes:
